@@ -1,0 +1,116 @@
+"""What a channel is: a value of pure functions and a capability record. The rest of the house never says a vendor's name.
+
+A channel file ends in `CHANNEL = Channel(...)`. Its functions translate: our messages to the vendor's requests, the vendor's
+answers and webhooks to our words. They do no I/O, know no clock but the times they are handed, and keep no state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from campana.core.exchange import Answer, Hook, Request, Response
+from campana.core.message import Event, Outgoing, Reach, Receipt, Rendered, Result, Status
+
+
+class Settings(BaseModel):
+    """Base of an integration's settings: credentials are SecretStr, so they stay out of repr and logs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class VendorTemplate:
+    """A template as the vendor keeps it: one is name **and** language."""
+
+    name: str
+    language: str
+    status: str  # APPROVED, PAUSED, ...
+    category: str
+    parameter_format: str = "POSITIONAL"
+    components: Sequence[Mapping[str, Any]] = ()
+    vendor_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a step says, as the campaign has it: a text of ours, or a template of the vendor's with values for its fields."""
+
+    text: str | None = None
+    template: str | None = None
+    language: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)  # template field -> text with {{columns}}
+
+
+class UnfitContent(ValueError):
+    """A step that this channel cannot carry. The sentence says what to change."""
+
+
+Render = Callable[[Mapping[str, str]], Rendered]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message the vendor holds, told when we ask for one whose answer was lost."""
+
+    vendor_id: str
+    to: str
+    text: str | None
+    created_at: int  # UTC microseconds
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """How to ask a vendor what became of an attempt whose answer was lost. `asks` are the waits before each asking, in
+    microseconds; when the last one finds nothing, the attempt was surely not accepted."""
+
+    request: Callable[[Any, Outgoing], Request]
+    found: Callable[[Response], tuple[list[Found], str | None]]  # and the path or URL of the next page, if there is one
+    next_page: Callable[[Any, str], Request]
+    matches: Callable[[Outgoing, Found], bool]
+    asks: tuple[int, ...]
+    status_request: Callable[[Any, str], Request] | None = None  # by vendor id: asked before a deadline fires
+    status_found: Callable[[Response], Receipt | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """How a vendor's templates are listed, page by page."""
+
+    request: Callable[[Any, str | None], Request]  # settings, cursor
+    parse: Callable[[Response], tuple[list[VendorTemplate], str | None]]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One way to reach people. The console draws its form from this, the plan greys out what it cannot do."""
+
+    kind: str
+    label: str
+    reaches: Reach
+    settings: type[Settings]
+    alias_kind: str  # what the vendor calls an address: "phone", "wa_id", "email"
+    weight: str  # what the pace counts: "messages" or "segments"
+    pace: float  # its default, per second
+    default_deadline: int  # microseconds without a receipt that count as not delivered
+    receipts: frozenset[Status]
+    suppresses: str  # channels of one medium share an opt-out: "sms", "whatsapp", "voice", "email"
+    build_request: Callable[[Any, Sequence[Outgoing]], Request]
+    parse_response: Callable[[Response, Sequence[Outgoing]], list[Result]]  # one each, in their order
+    verify: Callable[[Any, Hook], bool]  # on raw bytes, in constant time
+    parse_webhook: Callable[[Any, Hook], tuple[list[Event], Answer]]
+    compile: Callable[[Content, VendorTemplate | None], Render]  # raises UnfitContent
+    check: Callable[[Any], Request]  # a harmless request that proves the credentials
+    challenge: Callable[[Any, Hook], Answer | None] = lambda settings, hook: None  # a vendor's GET before it sends webhooks
+    batch: int = 1
+    replies: bool = True
+    templates: Templates | None = None
+    look_up: LookUp | None = None
+    wait_for_receipt: int | None = None  # microseconds to wait for the receipt of a lost answer, where nobody can be asked
+    needs_template: bool = False  # outside the vendor's service window only templates may be sent
+    stop_confirmed_by_vendor: bool = False
+    failure_of: Callable[[str], Any] = field(default=lambda code: None)  # the error table, for logs and advice

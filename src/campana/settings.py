@@ -1,0 +1,73 @@
+"""What an installation is told: from `campana.toml` and the environment (CAMPANA_..., which wins), declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+FILE = "campana.toml"
+
+
+class BadSettings(ValueError):
+    """The settings cannot be used; the sentence says which and why."""
+
+
+class SenderSettings(BaseModel):
+    """A number or address to send from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    integration: str = Field(description="Name of the integration it belongs to")
+    address: str = Field(description="As the vendor knows it: +15550100, a phone number id, a Messaging Service id")
+    pace: float | None = Field(None, gt=0, description="Messages (SMS: segments) a second; default: the channel's")
+    daily_limit: int | None = Field(None, gt=0, description="Messages (SMS: segments) in one UTC day")
+
+
+class Settings(BaseSettings):
+    """All settings of one installation."""
+
+    settings_file: ClassVar[Path] = Path(FILE)
+    model_config = SettingsConfigDict(env_prefix="CAMPANA_", env_nested_delimiter="__", extra="ignore")
+
+    database: str = Field("sqlite:///campana.db", description="SQLAlchemy URL of the store")
+    bus: str = Field("local", description="local, or nats://host,host")
+    data: Path = Field(Path(".campana"), description="Folder for journals and working files")
+    host: str = Field("127.0.0.1", description="Address to listen on; until sign-in exists only loopback is allowed")
+    port: int = Field(8700, ge=0, le=65535)
+    public_url: str | None = Field(None, description="How vendors reach this server from outside, as https://hooks.example.com")
+    time_scale: float = Field(1.0, gt=0, description="Divides journey times: a day passes in 86400/scale seconds")
+    workspace: str = Field("default", description="Workspace of the command line")
+    integrations: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Vendor accounts: kind and credentials")
+    senders: dict[str, SenderSettings] = Field(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, cls.settings_file)
+        return init_settings, env_settings, toml
+
+
+
+def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
+    """The settings of this installation; raises BadSettings with one sentence for every field that is wrong."""
+    path = file or Path(FILE)
+    if file and not file.exists():
+        raise BadSettings(f"There is no settings file {file}. Write one, or leave --config away.")
+
+    class FromFile(Settings):
+        settings_file = path
+
+    try:
+        return FromFile(**overrides)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in line['loc'])}: {line['msg']}" for line in error.errors()]
+        raise BadSettings(f"{path} or the CAMPANA_ environment has a setting that cannot be used. " + "; ".join(lines)) from error
