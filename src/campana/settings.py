@@ -56,7 +56,6 @@ class Settings(BaseSettings):
         return init_settings, env_settings, toml
 
 
-
 def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
     """The settings of this installation; raises BadSettings with one sentence for every field that is wrong."""
     path = file or Path(FILE)
