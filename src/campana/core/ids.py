@@ -11,7 +11,7 @@ Id = bytes  # 16 bytes; `hex()` of it is what vendors, URLs and people see
 
 def new_id(now: int) -> Id:
     """A fresh id made at `now` (UTC microseconds)."""
-    return uuid_utils.uuid7(now // 1_000_000, now % 1_000_000 * 1000).bytes
+    return uuid_utils.uuid7(nanoseconds=now * 1000).bytes
 
 
 def id_of(text: str) -> Id | None:
@@ -22,6 +22,11 @@ def id_of(text: str) -> Id | None:
         return bytes.fromhex(text)
     except ValueError:
         return None
+
+
+def numbered_id(parent: Id, number: int) -> Id:
+    """The id of a parent's `number`-th child: children of one parent lie side by side, and making one twice is the same one."""
+    return parent[:8] + number.to_bytes(8, "big")
 
 
 def derived_id(*parts: bytes | str) -> Id:
