@@ -1,0 +1,507 @@
+"""The first tables."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from campana.store.types import IdType, Packed
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "address",
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("contact_id", IdType(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "kind", "value", name=op.f("address_pkey")),
+    )
+    with op.batch_alter_table("address", schema=None) as batch_op:
+        batch_op.create_index("address_contact", ["contact_id"], unique=False)
+
+    op.create_table(
+        "audience",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("columns", sa.Text(), nullable=False),
+        sa.Column("loaded", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("rows", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("offered", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("summary", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("audience_pkey")),
+    )
+    op.create_table(
+        "audience_row",
+        sa.Column("audience_id", IdType(), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("cells", sa.Text(), nullable=False),
+        sa.Column("phone", sa.Text(), nullable=True),
+        sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("issues", sa.Text(), nullable=True),
+        sa.Column("left_out", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("audience_id", "number", name=op.f("audience_row_pkey")),
+    )
+    op.create_table(
+        "audit",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("audit_pkey")),
+    )
+    op.create_table(
+        "campaign",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name_key", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("definition", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("campaign_pkey")),
+        sa.UniqueConstraint("workspace_id", "name_key", name=op.f("campaign_workspace_id_name_key_key")),
+    )
+    op.create_table(
+        "contact",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("contact_pkey")),
+    )
+    op.create_table(
+        "contact_channel",
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("contact_id", IdType(), nullable=False),
+        sa.Column("medium", sa.Text(), nullable=False),
+        sa.Column("last_in_at", sa.BigInteger(), nullable=True),
+        sa.Column("withheld_until", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "contact_id", "medium", name=op.f("contact_channel_pkey")),
+    )
+    op.create_table(
+        "conversation",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("contact_id", IdType(), nullable=False),
+        sa.Column("run_id", IdType(), nullable=True),
+        sa.Column("recipient_id", IdType(), nullable=True),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("conversation_pkey")),
+    )
+    with op.batch_alter_table("conversation", schema=None) as batch_op:
+        batch_op.create_index("conversation_contact", ["workspace_id", "contact_id"], unique=False)
+        batch_op.create_index("conversation_run", ["run_id"], unique=False)
+
+    op.create_table(
+        "counter",
+        sa.Column("run_id", IdType(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "key", name=op.f("counter_pkey")),
+    )
+    op.create_table(
+        "counter_delta",
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("run_id", IdType(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("counter_delta_pkey")),
+    )
+    op.create_table(
+        "decision",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("run_id", IdType(), nullable=False),
+        sa.Column("recipient_id", IdType(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("step", sa.SmallInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("decision_pkey")),
+    )
+    with op.batch_alter_table("decision", schema=None) as batch_op:
+        batch_op.create_index("decision_recipient", ["recipient_id"], unique=False)
+
+    op.create_table(
+        "exchange",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("message_id", IdType(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("exchange_pkey")),
+    )
+    with op.batch_alter_table("exchange", schema=None) as batch_op:
+        batch_op.create_index("exchange_message", ["message_id"], unique=False)
+
+    op.create_table(
+        "inbound",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("integration_id", IdType(), nullable=False),
+        sa.Column("vendor_id", sa.Text(), nullable=False),
+        sa.Column("contact_id", IdType(), nullable=False),
+        sa.Column("conversation_id", IdType(), nullable=True),
+        sa.Column("recipient_id", IdType(), nullable=True),
+        sa.Column("medium", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("inbound_pkey")),
+        sa.UniqueConstraint("integration_id", "vendor_id", name=op.f("inbound_integration_id_vendor_id_key")),
+    )
+    with op.batch_alter_table("inbound", schema=None) as batch_op:
+        batch_op.create_index("inbound_contact", ["contact_id"], unique=False)
+
+    op.create_table(
+        "inbox",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("headers", sa.Text(), nullable=False),
+        sa.Column("body", Packed(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("inbox_pkey")),
+    )
+    op.create_table(
+        "integration",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("active", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("integration_pkey")),
+        sa.UniqueConstraint("workspace_id", "name", name=op.f("integration_workspace_id_name_key")),
+    )
+    op.create_table(
+        "message",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("run_id", IdType(), nullable=False),
+        sa.Column("recipient_id", IdType(), nullable=False),
+        sa.Column("unit_id", IdType(), nullable=True),
+        sa.Column("step", sa.SmallInteger(), nullable=False),
+        sa.Column("attempt", sa.SmallInteger(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("sender_id", IdType(), nullable=False),
+        sa.Column("to", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("weight", sa.SmallInteger(), nullable=False),
+        sa.Column("status", sa.SmallInteger(), nullable=False),
+        sa.Column("vendor_id", sa.Text(), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("uncertain_at", sa.BigInteger(), nullable=True),
+        sa.Column("unknown_at", sa.BigInteger(), nullable=True),
+        sa.Column("queued_at", sa.BigInteger(), nullable=True),
+        sa.Column("sent_at", sa.BigInteger(), nullable=True),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=True),
+        sa.Column("read_at", sa.BigInteger(), nullable=True),
+        sa.Column("undelivered_at", sa.BigInteger(), nullable=True),
+        sa.Column("failed_at", sa.BigInteger(), nullable=True),
+        sa.Column("error_at", sa.BigInteger(), nullable=True),
+        sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("words", sa.Text(), nullable=True),
+        sa.Column("ask_at", sa.BigInteger(), nullable=True),
+        sa.Column("asks", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("message_pkey")),
+    )
+    with op.batch_alter_table("message", schema=None) as batch_op:
+        batch_op.create_index(
+            "message_ask",
+            ["ask_at"],
+            unique=False,
+            sqlite_where=sa.text("ask_at IS NOT NULL"),
+            postgresql_where=sa.text("ask_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "message_open",
+            ["unit_id"],
+            unique=False,
+            sqlite_where=sa.text("status = 10"),
+            postgresql_where=sa.text("status = 10"),
+        )
+        batch_op.create_index("message_recipient", ["recipient_id"], unique=False)
+
+    op.create_table(
+        "outbox",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("body", Packed(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("outbox_pkey")),
+    )
+    op.create_table(
+        "recipient",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("run_id", IdType(), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("key", sa.Text(), nullable=True),
+        sa.Column("contact_id", IdType(), nullable=False),
+        sa.Column("phone", sa.Text(), nullable=True),
+        sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("cells", sa.Text(), nullable=False),
+        sa.Column("stage", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("step", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("tries", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("flow_id", IdType(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("unit_id", IdType(), nullable=True),
+        sa.Column("message_id", IdType(), nullable=True),
+        sa.Column("step_at", sa.BigInteger(), nullable=True),
+        sa.Column("reached_at", sa.BigInteger(), nullable=True),
+        sa.Column("flags", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("outcome", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("reason", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("recipient_pkey")),
+    )
+    with op.batch_alter_table("recipient", schema=None) as batch_op:
+        batch_op.create_index("recipient_contact", ["contact_id"], unique=False)
+        batch_op.create_index(
+            "recipient_due",
+            ["flow_id", "due_at"],
+            unique=False,
+            sqlite_where=sa.text("due_at IS NOT NULL AND unit_id IS NULL"),
+            postgresql_where=sa.text("due_at IS NOT NULL AND unit_id IS NULL"),
+        )
+        batch_op.create_index("recipient_key", ["workspace_id", "key"], unique=True, sqlite_where=sa.text("key IS NOT NULL"))
+
+    op.create_table(
+        "stray",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("stray_pkey")),
+    )
+    op.create_table(
+        "suppression",
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("medium", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("proof", sa.Text(), nullable=False),
+        sa.Column("message_id", IdType(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "value", "medium", name=op.f("suppression_pkey")),
+    )
+    op.create_table(
+        "turn",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("conversation_id", IdType(), nullable=False),
+        sa.Column("inbound_id", IdType(), nullable=False),
+        sa.Column("flow_id", IdType(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("unit_id", IdType(), nullable=True),
+        sa.Column("message_id", IdType(), nullable=True),
+        sa.Column("status", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("turn_pkey")),
+        sa.UniqueConstraint("inbound_id", name=op.f("turn_inbound_id_key")),
+    )
+    op.create_table(
+        "unit",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("flow_id", IdType(), nullable=False),
+        sa.Column("sender_id", IdType(), nullable=False),
+        sa.Column("lane", sa.SmallInteger(), nullable=False),
+        sa.Column("items", Packed(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("cursor", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("ready_at", sa.BigInteger(), nullable=False),
+        sa.Column("token", IdType(), nullable=True),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("unit_pkey")),
+    )
+    with op.batch_alter_table("unit", schema=None) as batch_op:
+        batch_op.create_index("unit_ready", ["token", "lane", "ready_at"], unique=False)
+
+    op.create_table(
+        "workspace",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("workspace_pkey")),
+        sa.UniqueConstraint("name", name=op.f("workspace_name_key")),
+    )
+    op.create_table(
+        "campaign_tag",
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("campaign_id", IdType(), nullable=False),
+        sa.Column("tag", sa.Text(), nullable=False),
+        sa.Column("is_default", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("campaign_tag_campaign_id_fkey")),
+        sa.PrimaryKeyConstraint("workspace_id", "campaign_id", "tag", name=op.f("campaign_tag_pkey")),
+    )
+    op.create_table(
+        "run",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("campaign_id", IdType(), nullable=False),
+        sa.Column("mode", sa.Text(), server_default=sa.text("'live'"), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=False),
+        sa.Column("columns", sa.Text(), nullable=False),
+        sa.Column("audience_id", IdType(), nullable=True),
+        sa.Column("offered", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "enrolled_through", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), server_default=sa.text("0"), nullable=False
+        ),
+        sa.Column("enrolled", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("swept", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("starts_at", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("run_campaign_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("run_pkey")),
+    )
+    with op.batch_alter_table("run", schema=None) as batch_op:
+        batch_op.create_index("run_campaign", ["campaign_id"], unique=False)
+        batch_op.create_index("run_status", ["status", "starts_at"], unique=False)
+
+    op.create_table(
+        "sender",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("integration_id", IdType(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("active", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("rate", sa.Float(), nullable=False),
+        sa.Column("tat", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("daily_limit", sa.Integer(), nullable=True),
+        sa.Column("day", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("day_used", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("trouble", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["integration_id"], ["integration.id"], name=op.f("sender_integration_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("sender_pkey")),
+        sa.UniqueConstraint("workspace_id", "name", name=op.f("sender_workspace_id_name_key")),
+    )
+    op.create_table(
+        "template",
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("integration_id", IdType(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("category", sa.Text(), nullable=False),
+        sa.Column("parameter_format", sa.Text(), nullable=False),
+        sa.Column("components", sa.Text(), nullable=False),
+        sa.Column("vendor_id", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["integration_id"], ["integration.id"], name=op.f("template_integration_id_fkey")),
+        sa.PrimaryKeyConstraint("workspace_id", "integration_id", "name", "language", name=op.f("template_pkey")),
+    )
+    op.create_table(
+        "flow",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("run_id", IdType(), nullable=False),
+        sa.Column("sender_id", IdType(), nullable=True),
+        sa.Column("lane", sa.SmallInteger(), nullable=False),
+        sa.Column("open_at", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("held", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("flow_run_id_fkey")),
+        sa.ForeignKeyConstraint(["sender_id"], ["sender.id"], name=op.f("flow_sender_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("flow_pkey")),
+        sa.UniqueConstraint("run_id", "sender_id", "lane", name=op.f("flow_run_id_sender_id_lane_key")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("flow")
+    op.drop_table("template")
+    op.drop_table("sender")
+    with op.batch_alter_table("run", schema=None) as batch_op:
+        batch_op.drop_index("run_status")
+        batch_op.drop_index("run_campaign")
+
+    op.drop_table("run")
+    op.drop_table("campaign_tag")
+    op.drop_table("workspace")
+    with op.batch_alter_table("unit", schema=None) as batch_op:
+        batch_op.drop_index("unit_ready")
+
+    op.drop_table("unit")
+    op.drop_table("turn")
+    op.drop_table("suppression")
+    op.drop_table("stray")
+    with op.batch_alter_table("recipient", schema=None) as batch_op:
+        batch_op.drop_index("recipient_key", sqlite_where=sa.text("key IS NOT NULL"))
+        batch_op.drop_index(
+            "recipient_due",
+            sqlite_where=sa.text("due_at IS NOT NULL AND unit_id IS NULL"),
+            postgresql_where=sa.text("due_at IS NOT NULL AND unit_id IS NULL"),
+        )
+        batch_op.drop_index("recipient_contact")
+
+    op.drop_table("recipient")
+    op.drop_table("outbox")
+    with op.batch_alter_table("message", schema=None) as batch_op:
+        batch_op.drop_index("message_recipient")
+        batch_op.drop_index("message_open", sqlite_where=sa.text("status = 10"), postgresql_where=sa.text("status = 10"))
+        batch_op.drop_index(
+            "message_ask", sqlite_where=sa.text("ask_at IS NOT NULL"), postgresql_where=sa.text("ask_at IS NOT NULL")
+        )
+
+    op.drop_table("message")
+    op.drop_table("integration")
+    op.drop_table("inbox")
+    with op.batch_alter_table("inbound", schema=None) as batch_op:
+        batch_op.drop_index("inbound_contact")
+
+    op.drop_table("inbound")
+    with op.batch_alter_table("exchange", schema=None) as batch_op:
+        batch_op.drop_index("exchange_message")
+
+    op.drop_table("exchange")
+    with op.batch_alter_table("decision", schema=None) as batch_op:
+        batch_op.drop_index("decision_recipient")
+
+    op.drop_table("decision")
+    op.drop_table("counter_delta")
+    op.drop_table("counter")
+    with op.batch_alter_table("conversation", schema=None) as batch_op:
+        batch_op.drop_index("conversation_run")
+        batch_op.drop_index("conversation_contact")
+
+    op.drop_table("conversation")
+    op.drop_table("contact_channel")
+    op.drop_table("contact")
+    op.drop_table("campaign")
+    op.drop_table("audit")
+    op.drop_table("audience_row")
+    op.drop_table("audience")
+    with op.batch_alter_table("address", schema=None) as batch_op:
+        batch_op.drop_index("address_contact")
+
+    op.drop_table("address")

@@ -1,0 +1,30 @@
+"""Column types that are the same on every database we run on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer
+from sqlalchemy.types import UserDefinedType
+
+Micros = BigInteger  # UTC microseconds
+Count = BigInteger
+RowNumber = BigInteger().with_variant(Integer, "sqlite")
+
+
+class IdType(UserDefinedType[bytes]):
+    """A 16-byte id. No conversion in either direction: the drivers hand bytes through."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "BLOB"
+
+
+class Packed(UserDefinedType[bytes]):
+    """Bytes of our own making: ids of a unit one after the other, JSON as encoded."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "BLOB"
