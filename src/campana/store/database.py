@@ -22,6 +22,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from campana.core.ids import numbered_id
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -79,6 +81,7 @@ def create_store_engine(url: str, max_pages: int | None = None) -> Engine:
             pragmas["max_page_count"] = str(max_pages)
         for name, value in pragmas.items():
             connection.execute(f"PRAGMA {name}={value}")
+        connection.create_function("numbered_id", 2, numbered_id, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

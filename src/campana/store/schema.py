@@ -227,11 +227,12 @@ flow = Table(
     _id(),
     _workspace(),
     Column("run_id", IdType, ForeignKey("run.id"), nullable=False),
-    Column("sender_id", IdType, ForeignKey("sender.id")),  # NULL: the run's receipt clocks, which no gate holds
+    Column("step", SmallInteger, nullable=False),  # of the plan; -1: the run's receipt clocks, which no gate holds
+    Column("sender_id", IdType, ForeignKey("sender.id")),  # NULL for the clocks
     Column("lane", SmallInteger, nullable=False),  # 0 replies, 1 triggered, 2 bulk
     Column("open_at", Micros, nullable=False, server_default=text("0")),
     Column("held", Text),  # why it is closed, in words
-    UniqueConstraint("run_id", "sender_id", "lane"),
+    UniqueConstraint("run_id", "step", "lane"),
 )
 
 # The id is `numbered_id(run, audience row)`: a row is enrolled once, and the people of a run lie side by side.
@@ -280,7 +281,7 @@ unit = Table(
     Column("flow_id", IdType, nullable=False),
     Column("sender_id", IdType, nullable=False),
     Column("lane", SmallInteger, nullable=False),
-    Column("items", Packed, nullable=False),  # ids, 16 bytes each
+    Column("people", Packed, nullable=False),  # ids, 16 bytes each
     Column("size", Integer, nullable=False),
     Column("cursor", Integer, nullable=False, server_default=text("0")),
     Column("ready_at", Micros, nullable=False),

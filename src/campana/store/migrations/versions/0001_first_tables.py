@@ -329,7 +329,7 @@ def upgrade() -> None:
         sa.Column("flow_id", IdType(), nullable=False),
         sa.Column("sender_id", IdType(), nullable=False),
         sa.Column("lane", sa.SmallInteger(), nullable=False),
-        sa.Column("items", Packed(), nullable=False),
+        sa.Column("people", Packed(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("cursor", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("ready_at", sa.BigInteger(), nullable=False),
@@ -426,6 +426,7 @@ def upgrade() -> None:
         sa.Column("id", IdType(), nullable=False),
         sa.Column("workspace_id", IdType(), nullable=False),
         sa.Column("run_id", IdType(), nullable=False),
+        sa.Column("step", sa.SmallInteger(), nullable=False),
         sa.Column("sender_id", IdType(), nullable=True),
         sa.Column("lane", sa.SmallInteger(), nullable=False),
         sa.Column("open_at", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -433,7 +434,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("flow_run_id_fkey")),
         sa.ForeignKeyConstraint(["sender_id"], ["sender.id"], name=op.f("flow_sender_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("flow_pkey")),
-        sa.UniqueConstraint("run_id", "sender_id", "lane", name=op.f("flow_run_id_sender_id_lane_key")),
+        sa.UniqueConstraint("run_id", "step", "lane", name=op.f("flow_run_id_step_lane_key")),
     )
 
 

@@ -1,0 +1,161 @@
+"""Workspaces, vendor accounts, senders and vendors' templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from campana.core.ids import Id, derived_id, new_id
+from campana.store.schema import integration, sender, template, workspace
+
+
+@dataclass(frozen=True, slots=True)
+class SenderRow:
+    """A sender as it stands."""
+
+    id: Id
+    integration: str
+    kind: str
+    name: str
+    address: str
+    rate: float
+    active: bool
+    paused_at: int | None
+    trouble: str | None
+
+
+def ensure_workspace(c: Connection, name: str, now: int) -> Id:
+    """The workspace of that name, made when there is none."""
+    found = c.scalar(select(workspace.c.id).where(workspace.c.name == name))
+    if found is None:
+        found = new_id(now)
+        c.execute(insert(workspace).values(id=found, name=name, created_at=now))
+    return found
+
+
+def put_integration(c: Connection, workspace_id: Id, name: str, kind: str, now: int) -> Id:
+    """The integration of that name, made or brought to that kind."""
+    found = derived_id(workspace_id, "integration", name)
+    if c.scalar(select(integration.c.id).where(integration.c.id == found)):
+        c.execute(update(integration).where(integration.c.id == found).values(kind=kind))
+    else:
+        row = {"id": found, "workspace_id": workspace_id, "name": name, "kind": kind, "created_at": now}
+        c.execute(insert(integration).values(row))
+    return found
+
+
+def put_sender(
+    c: Connection,
+    workspace_id: Id,
+    integration_id: Id,
+    name: str,
+    address: str,
+    rate: float,
+    daily_limit: int | None,
+    now: int,
+) -> Id:
+    """The sender of that name, made or brought up to date; its pace's past stays."""
+    found = derived_id(workspace_id, "sender", name)
+    facts = {"integration_id": integration_id, "address": address, "rate": rate, "daily_limit": daily_limit}
+    if c.scalar(select(sender.c.id).where(sender.c.id == found)):
+        c.execute(update(sender).where(sender.c.id == found).values(**facts))
+    else:
+        c.execute(insert(sender).values(id=found, workspace_id=workspace_id, name=name, created_at=now, **facts))
+    return found
+
+
+def senders(c: Connection, workspace_id: Id) -> list[SenderRow]:
+    """All senders of a workspace."""
+    rows = c.execute(
+        select(
+            sender.c.id,
+            integration.c.name,
+            integration.c.kind,
+            sender.c.name,
+            sender.c.address,
+            sender.c.rate,
+            sender.c.active & integration.c.active,
+            sender.c.paused_at,
+            sender.c.trouble,
+        )
+        .join(integration, integration.c.id == sender.c.integration_id)
+        .where(sender.c.workspace_id == workspace_id)
+        .order_by(sender.c.name)
+    )
+    return [SenderRow(*row) for row in rows]
+
+
+def pause_sender(c: Connection, sender_id: Id, why: str, now: int) -> None:
+    """Nothing more goes out by this sender until a person resumes it."""
+    c.execute(update(sender).where(sender.c.id == sender_id, sender.c.paused_at.is_(None)).values(paused_at=now, trouble=why))
+
+
+def resume_senders(c: Connection, sender_ids: Iterable[Id]) -> None:
+    """These senders may go on; their trouble is taken as mended."""
+    c.execute(update(sender).where(sender.c.id.in_(list(sender_ids))).values(paused_at=None, trouble=None))
+
+
+def slow_sender(c: Connection, sender_id: Id, until: int, why: str | None) -> None:
+    """The sender's next turn comes no earlier than `until`."""
+    c.execute(update(sender).where(sender.c.id == sender_id, sender.c.tat < until).values(tat=until, trouble=why))
+
+
+def clear_trouble(c: Connection, sender_id: Id) -> None:
+    """The vendor answers again."""
+    c.execute(update(sender).where(sender.c.id == sender_id, sender.c.paused_at.is_(None)).values(trouble=None))
+
+
+def put_templates(
+    c: Connection,
+    workspace_id: Id,
+    integration_id: Id,
+    found: Sequence[tuple[str, str, str, str, str, object, str]],
+    now: int,
+) -> None:
+    """The vendor's whole list (name, language, status, category, format, components, vendor id) replaces what we knew."""
+    c.execute(template.delete().where(template.c.workspace_id == workspace_id, template.c.integration_id == integration_id))
+    names = ("name", "language", "status", "category", "parameter_format", "components", "vendor_id")
+    rows = [
+        {
+            **dict(zip(names, row, strict=True)),
+            "components": msgspec.json.encode(row[5]).decode(),
+            "workspace_id": workspace_id,
+            "integration_id": integration_id,
+            "changed_at": now,
+        }
+        for row in found
+    ]
+    if rows:
+        c.execute(insert(template), rows)
+
+
+def change_template(
+    c: Connection, integration_id: Id, name: str, language: str, status: str | None, category: str | None, now: int
+) -> int:
+    """Writes down what a webhook told of a template. Returns how many rows it concerned."""
+    values: dict[str, object] = {"changed_at": now}
+    if status is not None:
+        values["status"] = status
+    if category is not None:
+        values["category"] = category
+    where = (template.c.integration_id == integration_id, template.c.name == name, template.c.language == language)
+    return c.execute(update(template).where(*where).values(**values)).rowcount
+
+
+def find_template(c: Connection, integration_id: Id, name: str, language: str) -> Any:
+    """None, or one template: name, language, status, category, format, components as JSON, vendor id."""
+    t = template.c
+    return c.execute(
+        select(t.name, t.language, t.status, t.category, t.parameter_format, t.components, t.vendor_id).where(
+            t.integration_id == integration_id, t.name == name, t.language == language
+        )
+    ).first()
+
+
+def integration_of_sender(c: Connection, sender_id: Id) -> Id:
+    """The integration a sender belongs to."""
+    return c.execute(select(sender.c.integration_id).where(sender.c.id == sender_id)).scalar_one()

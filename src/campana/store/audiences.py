@@ -1,0 +1,78 @@
+"""What was offered: the rows of a file as they stood, what we made of them, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from campana.core.ids import Id
+from campana.store.schema import audience, audience_row
+
+
+def create(c: Connection, audience_id: Id, workspace_id: Id, file_name: str, fingerprint: str, columns: str, now: int) -> None:
+    """An audience whose rows are still to come."""
+    c.execute(
+        insert(audience).values(
+            id=audience_id,
+            workspace_id=workspace_id,
+            file_name=file_name,
+            fingerprint=fingerprint,
+            columns=columns,
+            created_at=now,
+        )
+    )
+
+
+def add_rows(c: Connection, audience_id: Id, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows as {number, cells, phone, email, issues, left_out}; cells and issues are JSON text."""
+    if rows:
+        c.execute(insert(audience_row), [{**row, "audience_id": audience_id} for row in rows])
+
+
+def finish(c: Connection, audience_id: Id, rows: int, offered: int, summary: str) -> None:
+    """All rows are there."""
+    c.execute(
+        update(audience).where(audience.c.id == audience_id).values(loaded=True, rows=rows, offered=offered, summary=summary)
+    )
+
+
+def discard(c: Connection, audience_id: Id, at_most: int = 5000) -> bool:
+    """Removes a batch of rows of an audience that is not wanted; False when nothing is left of it."""
+    batch = select(audience_row.c.number).where(audience_row.c.audience_id == audience_id).limit(at_most).scalar_subquery()
+    gone = c.execute(
+        audience_row.delete().where(audience_row.c.audience_id == audience_id, audience_row.c.number.in_(batch))
+    ).rowcount
+    if not gone:
+        c.execute(audience.delete().where(audience.c.id == audience_id))
+    return bool(gone)
+
+
+def facts(c: Connection, audience_id: Id) -> Any:
+    """None, or file_name, fingerprint, columns, loaded, rows, offered, summary."""
+    a = audience.c
+    return c.execute(
+        select(a.file_name, a.fingerprint, a.columns, a.loaded, a.rows, a.offered, a.summary).where(a.id == audience_id)
+    ).first()
+
+
+def left_out(c: Connection, audience_id: Id) -> list[tuple[str, int]]:
+    """How many rows are not offered, by reason."""
+    rows = c.execute(
+        select(audience_row.c.left_out, func.count())
+        .where(audience_row.c.audience_id == audience_id, audience_row.c.left_out.is_not(None))
+        .group_by(audience_row.c.left_out)
+    )
+    return [(reason, n) for reason, n in rows]
+
+
+def rows_after(c: Connection, audience_id: Id, number: int, limit: int) -> Sequence[Any]:
+    """The next rows by number: number, cells, phone, email, issues, left_out."""
+    r = audience_row.c
+    return c.execute(
+        select(r.number, r.cells, r.phone, r.email, r.issues, r.left_out)
+        .where(r.audience_id == audience_id, r.number > number)
+        .order_by(r.number)
+        .limit(limit)
+    ).all()

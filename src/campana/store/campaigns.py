@@ -1,0 +1,148 @@
+"""Campaigns, their tags and their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from campana.core.campaign import name_key, tag_of
+from campana.core.ids import Id, new_id
+from campana.store.schema import campaign, campaign_tag, run
+
+LIVE = ("scheduled", "sending", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as it stands. Times are UTC microseconds."""
+
+    id: Id
+    workspace_id: Id
+    campaign_id: Id
+    mode: str
+    status: str
+    plan: str
+    columns: str
+    audience_id: Id | None
+    offered: int
+    enrolled_through: int
+    enrolled: bool
+    swept: bool
+    starts_at: int
+    started_at: int | None
+    paused_at: int | None
+    finished_at: int | None
+    note: str | None
+
+
+RUN = select(
+    run.c.id,
+    run.c.workspace_id,
+    run.c.campaign_id,
+    run.c.mode,
+    run.c.status,
+    run.c.plan,
+    run.c.columns,
+    run.c.audience_id,
+    run.c.offered,
+    run.c.enrolled_through,
+    run.c.enrolled,
+    run.c.swept,
+    run.c.starts_at,
+    run.c.started_at,
+    run.c.paused_at,
+    run.c.finished_at,
+    run.c.note,
+)
+
+
+def find_by_name(c: Connection, workspace_id: Id, name: str) -> Any:
+    """None, or the campaign's id, definition and name, found by what makes names the same."""
+    where = (campaign.c.workspace_id == workspace_id, campaign.c.name_key == name_key(name))
+    return c.execute(select(campaign.c.id, campaign.c.definition, campaign.c.name).where(*where)).first()
+
+
+def create(c: Connection, workspace_id: Id, name: str, kind: str, definition: str, tags: Iterable[str], now: int) -> Id:
+    """A new campaign with the tag made from its name and the others; the database refuses a second of the same name."""
+    campaign_id = new_id(now)
+    shown = " ".join(name.split())
+    row = {"id": campaign_id, "workspace_id": workspace_id, "name": shown, "name_key": name_key(name), "kind": kind}
+    c.execute(insert(campaign).values(**row, definition=definition, created_at=now))
+    taken = c.scalars(select(campaign_tag.c.tag).where(campaign_tag.c.workspace_id == workspace_id).distinct()).all()
+    default = tag_of(name, taken)
+    wanted = [(default, True), *((tag, False) for tag in dict.fromkeys(tags) if tag != default)]
+    c.execute(
+        insert(campaign_tag),
+        [
+            {"workspace_id": workspace_id, "campaign_id": campaign_id, "tag": tag, "is_default": is_default}
+            for tag, is_default in wanted
+        ],
+    )
+    return campaign_id
+
+
+def add_run(c: Connection, row: dict[str, Any]) -> None:
+    """A new run, its plan frozen."""
+    c.execute(insert(run).values(**row))
+
+
+def prefix_taken(c: Connection, run_id: Id) -> bool:
+    """Whether another run's people would lie under the same id prefix."""
+    low, high = run_id[:8] + bytes(8), run_id[:8] + b"\xff" * 8
+    return c.scalar(select(run.c.id).where(run.c.id.between(low, high)).limit(1)) is not None
+
+
+def get_run(c: Connection, run_id: Id) -> RunRow | None:
+    """One run."""
+    row = c.execute(RUN.where(run.c.id == run_id)).first()
+    return RunRow(**row._mapping) if row else None
+
+
+def latest_run(c: Connection, campaign_id: Id) -> RunRow | None:
+    """The newest run of a campaign."""
+    row = c.execute(RUN.where(run.c.campaign_id == campaign_id).order_by(run.c.id.desc()).limit(1)).first()
+    return RunRow(**row._mapping) if row else None
+
+
+def runs_with_status(c: Connection, statuses: Sequence[str], starting_by: int | None = None) -> list[RunRow]:
+    """Runs in one of these states, those that start by a given time when one is given."""
+    statement = RUN.where(run.c.status.in_(statuses))
+    if starting_by is not None:
+        statement = statement.where(run.c.starts_at <= starting_by)
+    return [RunRow(**row._mapping) for row in c.execute(statement.order_by(run.c.starts_at))]
+
+
+def unswept_runs(c: Connection) -> list[RunRow]:
+    """Ended runs whose people have not all got their outcome yet."""
+    return [RunRow(**row._mapping) for row in c.execute(RUN.where(run.c.status == "ended", run.c.swept.is_(False)))]
+
+
+def change_run(c: Connection, run_id: Id, was: Sequence[str], **values: Any) -> bool:
+    """Changes a run that is in one of the states `was`; False when it is not."""
+    return c.execute(update(run).where(run.c.id == run_id, run.c.status.in_(was)).values(**values)).rowcount == 1
+
+
+def note_enrolled(c: Connection, run_id: Id, through: int, complete: bool) -> None:
+    """Rows up to `through` are enrolled."""
+    c.execute(update(run).where(run.c.id == run_id).values(enrolled_through=through, enrolled=complete))
+
+
+def next_start(c: Connection) -> int | None:
+    """When the next scheduled run is due."""
+    return c.scalar(select(func.min(run.c.starts_at)).where(run.c.status == "scheduled"))
+
+
+def tags_of(c: Connection, campaign_ids: Iterable[Id]) -> dict[Id, list[str]]:
+    """Tags by campaign, the one made from the name first."""
+    ids = list(campaign_ids)
+    found: dict[Id, list[str]] = {campaign_id: [] for campaign_id in ids}
+    t = campaign_tag.c
+    rows = c.execute(
+        select(t.campaign_id, t.tag).where(t.campaign_id.in_(ids)).order_by(t.campaign_id, t.is_default.desc(), t.tag)
+    )
+    for campaign_id, tag in rows:
+        found[campaign_id].append(tag)
+    return found

@@ -1,0 +1,71 @@
+"""People and the addresses they are known by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, select
+
+from campana.core.ids import Id, new_id
+from campana.store.dialect import upsert
+from campana.store.schema import address, contact, contact_channel
+
+
+def find(c: Connection, workspace_id: Id, aliases: Iterable[str]) -> Id | None:
+    """The person known by one of `kind:value`, the first that is known."""
+    for alias in aliases:
+        kind, _, value = alias.partition(":")
+        where = (address.c.workspace_id == workspace_id, address.c.kind == kind, address.c.value == value)
+        found: Id | None = c.scalar(select(address.c.contact_id).where(*where))
+        if found is not None:
+            return found
+    return None
+
+
+def find_or_make(c: Connection, workspace_id: Id, aliases: Sequence[str], now: int) -> Id:
+    """The person of those names; all of them are theirs afterwards, but for names that belong to somebody else."""
+    found = find(c, workspace_id, aliases)
+    if found is None:
+        found = new_id(now)
+        c.execute(upsert(c, contact).values(id=found, workspace_id=workspace_id, created_at=now))
+    add_aliases(c, workspace_id, [(found, alias) for alias in aliases])
+    return found
+
+
+def add_aliases(c: Connection, workspace_id: Id, pairs: Sequence[tuple[Id, str]]) -> None:
+    """Each (person, `kind:value`) is known from now on."""
+    rows = []
+    for contact_id, alias in pairs:
+        kind, _, value = alias.partition(":")
+        rows.append({"workspace_id": workspace_id, "kind": kind, "value": value, "contact_id": contact_id})
+    if rows:
+        c.execute(upsert(c, address).on_conflict_do_nothing(), rows)
+
+
+def addresses_of(c: Connection, contact_id: Id) -> list[tuple[str, str]]:
+    """All names of a person: (kind, value)."""
+    rows = c.execute(select(address.c.kind, address.c.value).where(address.c.contact_id == contact_id))
+    return [(kind, value) for kind, value in rows]
+
+
+def wrote_in(c: Connection, workspace_id: Id, contact_id: Id, medium: str, at: int) -> None:
+    """The person wrote on that medium: its service window opens anew."""
+    row = {"workspace_id": workspace_id, "contact_id": contact_id, "medium": medium, "last_in_at": at}
+    statement = upsert(c, contact_channel).values(row)
+    c.execute(
+        statement.on_conflict_do_update(
+            index_elements=["workspace_id", "contact_id", "medium"], set_={"last_in_at": statement.excluded.last_in_at}
+        )
+    )
+
+
+def withhold(c: Connection, workspace_id: Id, contact_id: Id, medium: str, until: int) -> None:
+    """The vendor wants no marketing to this person before then."""
+    row = {"workspace_id": workspace_id, "contact_id": contact_id, "medium": medium, "withheld_until": until}
+    statement = upsert(c, contact_channel).values(row)
+    c.execute(
+        statement.on_conflict_do_update(
+            index_elements=["workspace_id", "contact_id", "medium"],
+            set_={"withheld_until": statement.excluded.withheld_until},
+        )
+    )

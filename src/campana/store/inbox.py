@@ -1,0 +1,92 @@
+"""What vendors and people told us, as it arrived, until the worker has understood it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from campana.core.ids import Id, new_id
+from campana.store.dialect import upsert
+from campana.store.schema import conversation, inbound, inbox, stray
+
+
+def put(c: Connection, rows: Sequence[Any]) -> None:
+    """Keeps hooks: id, integration, method, url, headers, body, at."""
+    c.execute(
+        insert(inbox),
+        [
+            {
+                "id": row.id,
+                "integration": row.integration,
+                "method": row.method,
+                "url": row.url,
+                "headers": msgspec.json.encode(row.headers).decode(),
+                "body": row.body,
+                "at": row.at,
+            }
+            for row in rows
+        ],
+    )
+
+
+def take(c: Connection, limit: int) -> Sequence[Any]:
+    """The oldest hooks nobody has understood yet."""
+    return c.execute(select(inbox).order_by(inbox.c.id).limit(limit)).all()
+
+
+def done(c: Connection, ids: Sequence[Id]) -> None:
+    """These hooks are understood."""
+    if ids:
+        c.execute(delete(inbox).where(inbox.c.id == bindparam("b_id")), [{"b_id": one} for one in ids])
+
+
+def size(c: Connection) -> int:
+    """How many hooks wait."""
+    return c.scalar(select(func.count()).select_from(inbox)) or 0
+
+
+def keep_strays(c: Connection, workspace_id: Id, integration: str, words: Sequence[str], now: int) -> None:
+    """Events we have no word for or no message for: kept for people."""
+    rows = [
+        {"id": new_id(now), "workspace_id": workspace_id, "integration": integration, "at": now, "words": one[:2000]}
+        for one in words
+    ]
+    if rows:
+        c.execute(insert(stray), rows)
+
+
+def add_inbound(c: Connection, row: dict[str, Any]) -> bool:
+    """Keeps what a person wrote; False when it was there already (vendors tell things twice)."""
+    return c.execute(upsert(c, inbound).values(**row).on_conflict_do_nothing()).rowcount == 1
+
+
+def open_conversation(
+    c: Connection, workspace_id: Id, contact_id: Id, run_id: Id | None, recipient_id: Id | None, now: int
+) -> Id:
+    """The person's open conversation in that run, opened when there is none."""
+    same_run = conversation.c.run_id == run_id if run_id is not None else conversation.c.run_id.is_(None)
+    where = (conversation.c.workspace_id == workspace_id, conversation.c.contact_id == contact_id, same_run)
+    found: Id | None = c.scalar(select(conversation.c.id).where(*where, conversation.c.status == "open").limit(1))
+    if found is None:
+        found = new_id(now)
+        c.execute(
+            insert(conversation).values(
+                id=found,
+                workspace_id=workspace_id,
+                contact_id=contact_id,
+                run_id=run_id,
+                recipient_id=recipient_id,
+                status="open",
+                opened_at=now,
+            )
+        )
+    return found
+
+
+def close_conversations(c: Connection, run_id: Id, now: int) -> int:
+    """Finish ends what is being talked about. Returns how many conversations it closed."""
+    where = (conversation.c.run_id == run_id, conversation.c.status == "open")
+    return c.execute(update(conversation).where(*where).values(status="closed", closed_at=now)).rowcount

@@ -1,0 +1,212 @@
+"""Messages: one row an attempt, one timestamp a state, a status that only moves up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, case, func, insert, null, select, update
+
+from campana.core.failure import Failure
+from campana.core.ids import Id, new_id
+from campana.core.journey import Decision
+from campana.core.message import Status
+from campana.store.schema import decision, exchange, message
+
+STAMPS = {
+    Status.UNCERTAIN: "uncertain_at",
+    Status.UNKNOWN: "unknown_at",
+    Status.QUEUED: "queued_at",
+    Status.SENT: "sent_at",
+    Status.ERROR: "error_at",
+    Status.FAILED: "failed_at",
+    Status.UNDELIVERED: "undelivered_at",
+    Status.DELIVERED: "delivered_at",
+    Status.READ: "read_at",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message as far as receipts and look-ups need it."""
+
+    id: Id
+    run_id: Id
+    recipient_id: Id
+    step: int
+    attempt: int
+    channel: str
+    sender_id: Id
+    to: str
+    text: str
+    status: Status
+    vendor_id: str | None
+    started_at: int
+    asks: int
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is told of a message: by the vendor's answer, by a receipt, or by our own look-up."""
+
+    id: Id
+    status: Status
+    at: int
+    vendor_id: str | None = None
+    code: str | None = None
+    words: str | None = None
+    ask_at: int | None = None  # only uncertain messages are asked about
+
+
+M = message.c
+ROW = select(
+    M.id,
+    M.run_id,
+    M.recipient_id,
+    M.step,
+    M.attempt,
+    M.channel,
+    M.sender_id,
+    M.to,
+    M.text,
+    M.status,
+    M.vendor_id,
+    M.started_at,
+    M.asks,
+)
+BY_ID = ROW.where(M.id.in_(bindparam("ids", expanding=True)))
+
+
+def _row(row: Any) -> MessageRow:
+    values = dict(row._mapping)
+    values["status"] = Status(values["status"])
+    return MessageRow(**values)
+
+
+def add(c: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """New attempts, written down before their calls."""
+    if rows:
+        c.execute(insert(message), rows)
+
+
+def _news_statement() -> Any:
+    """The status moves up or stays, each state's time is the first that was told, what is known stays known.
+
+    A message that has moved above *unknown* is asked about no more.
+    """
+    status = bindparam("status")
+    values: dict[str, Any] = {
+        "status": case((M.status < status, status), else_=M.status),
+        "vendor_id": func.coalesce(M.vendor_id, bindparam("vendor_id")),
+        "code": case((M.status <= status, func.coalesce(bindparam("code"), M.code)), else_=M.code),
+        "words": case((M.status <= status, func.coalesce(bindparam("words"), M.words)), else_=M.words),
+        "ask_at": case((M.status > int(Status.UNKNOWN), null()), else_=bindparam("ask_at")),
+    }
+    for stamp, column in STAMPS.items():
+        at = case((status == int(stamp), bindparam("at")), else_=null())
+        values[column] = func.coalesce(M[column], at)
+    return update(message).where(M.id == bindparam("b_id")).values(values)
+
+
+NEWS = _news_statement()
+
+
+def tell(c: Connection, news: Iterable[News]) -> None:
+    """Writes down what is told of messages, in any order and any number of times."""
+    rows = [
+        {
+            "b_id": one.id,
+            "status": int(one.status),
+            "at": one.at,
+            "vendor_id": one.vendor_id,
+            "code": one.code,
+            "words": one.words,
+            "ask_at": one.ask_at,
+        }
+        for one in news
+    ]
+    if rows:
+        c.execute(NEWS, rows)
+
+
+def news_of_failure(message_id: Id, failure: Failure, at: int, receipt: Status | None = None) -> News:
+    """A failure as news: an address that is not usable is an error, all else could not be sent or did not arrive."""
+    status = Status.ERROR if failure.bad_address else receipt or Status.FAILED
+    return News(message_id, status, at, None, failure.code, failure.words)
+
+
+def load(c: Connection, ids: Iterable[Id]) -> dict[Id, MessageRow]:
+    """Messages by id."""
+    wanted = list(ids)
+    return {row.id: _row(row) for row in c.execute(BY_ID, {"ids": wanted})} if wanted else {}
+
+
+def of_people(c: Connection, recipient_ids: Iterable[Id]) -> list[MessageRow]:
+    """All messages of these people, oldest first."""
+    ids = list(recipient_ids)
+    return [_row(row) for row in c.execute(ROW.where(M.recipient_id.in_(ids)).order_by(M.id))] if ids else []
+
+
+def open_in_unit(c: Connection, unit_id: Id) -> list[MessageRow]:
+    """Attempts of a unit whose answer nobody wrote down."""
+    where = (M.unit_id == unit_id, M.status == int(Status.SENDING))
+    return [_row(row) for row in c.execute(ROW.where(*where).order_by(M.id))]
+
+
+def take_askable(c: Connection, now: int, until: int, limit: int) -> list[MessageRow]:
+    """Uncertain messages whose asking is due; nobody else asks about them before `until`."""
+    rows = [_row(row) for row in c.execute(ROW.where(M.ask_at <= now).order_by(M.ask_at).limit(limit))]
+    if rows:
+        c.execute(
+            update(message).where(M.id == bindparam("b_id")).values(ask_at=bindparam("until")),
+            [{"b_id": row.id, "until": until} for row in rows],
+        )
+    return rows
+
+
+def ask_again(c: Connection, message_id: Id, at: int | None, asked: int) -> None:
+    """When the vendor is asked next; None: never again."""
+    c.execute(update(message).where(M.id == message_id).values(ask_at=at, asks=asked))
+
+
+def next_ask(c: Connection) -> int | None:
+    """When the next uncertain message is asked about."""
+    found: int | None = c.scalar(select(func.min(M.ask_at)))
+    return found
+
+
+def record_decisions(c: Connection, taken: Iterable[tuple[Id, Id, Id, Decision]], now: int) -> None:
+    """Decisions that are no message: (workspace, run, person, what was decided)."""
+    rows = [
+        {
+            "id": new_id(now),
+            "workspace_id": workspace_id,
+            "run_id": run_id,
+            "recipient_id": recipient_id,
+            "at": now,
+            "kind": one.kind,
+            "step": one.step,
+            "reason": one.reason,
+        }
+        for workspace_id, run_id, recipient_id, one in taken
+    ]
+    if rows:
+        c.execute(insert(decision), rows)
+
+
+def record_exchanges(c: Connection, workspace_id: Id, rows: Iterable[tuple[Id, str, str]], now: int) -> None:
+    """What was said to a vendor and what it answered, for (message, request, answer) that went wrong."""
+    values = [
+        {"id": new_id(now), "workspace_id": workspace_id, "message_id": one, "at": now, "request": request, "answer": answer}
+        for one, request, answer in rows
+    ]
+    if values:
+        c.execute(insert(exchange), values)
+
+
+def decisions_of(c: Connection, recipient_id: Id) -> list[Mapping[str, Any]]:
+    """A person's decisions, oldest first."""
+    d = decision.c
+    rows = c.execute(select(d.at, d.kind, d.step, d.reason).where(d.recipient_id == recipient_id).order_by(d.id))
+    return [row._mapping for row in rows]

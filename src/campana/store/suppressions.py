@@ -1,0 +1,62 @@
+"""Addresses that must not be written to, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection, delete, select
+
+from campana.core.ids import Id
+from campana.store.dialect import upsert
+from campana.store.schema import suppression
+
+ALL = "all"
+
+
+def suppress(
+    c: Connection,
+    workspace_id: Id,
+    values: Iterable[str],
+    medium: str,
+    at: int,
+    rule: str,
+    proof: str,
+    message_id: Id | None = None,
+) -> None:
+    """Nothing more goes to these addresses on that medium. What was known first stays: it is the proof."""
+    rows = [
+        {
+            "workspace_id": workspace_id,
+            "value": value,
+            "medium": medium,
+            "at": at,
+            "rule": rule,
+            "proof": proof,
+            "message_id": message_id,
+        }
+        for value in values
+    ]
+    if rows:
+        c.execute(upsert(c, suppression).on_conflict_do_nothing(), rows)
+
+
+def lift(c: Connection, workspace_id: Id, values: Iterable[str], medium: str) -> int:
+    """The person wants messages again. Returns how many entries were lifted."""
+    where = (
+        suppression.c.workspace_id == workspace_id,
+        suppression.c.value.in_(list(values)),
+        suppression.c.medium.in_([medium, ALL]),
+    )
+    return c.execute(delete(suppression).where(*where)).rowcount
+
+
+def among(c: Connection, workspace_id: Id, values: Collection[str]) -> set[tuple[str, str]]:
+    """Of these addresses, the suppressed ones as (value, medium)."""
+    if not values:
+        return set()
+    rows = c.execute(
+        select(suppression.c.value, suppression.c.medium).where(
+            suppression.c.workspace_id == workspace_id, suppression.c.value.in_(list(values))
+        )
+    )
+    return {(value, medium) for value, medium in rows}
