@@ -1,0 +1,77 @@
+// Keeps a page in step with the server, and says so: live, held still by the reader, or cut off.
+const RETRY_AFTER = 2000;
+const SILENCE = 40000; // more than two heartbeats
+
+export function follow(live) {
+  const toggle = live.querySelector("[data-live-toggle]");
+  const state = live.querySelector("[data-live-state]");
+  const updated = live.querySelector("[data-live-updated]");
+  const spoken = live.querySelector("[data-live-spoken]");
+  const lost = document.querySelector("[data-live-lost]");
+  const clock = new Intl.DateTimeFormat(document.documentElement.lang, {
+    hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: live.dataset.zone,
+  });
+  let paused = false;
+  let connection;
+  let silence;
+  let retry;
+
+  const heard = () => {
+    lost.hidden = true;
+    clearTimeout(silence);
+    silence = setTimeout(cutOff, SILENCE);
+  };
+  const cutOff = () => {
+    clearTimeout(silence);
+    if (!paused && !document.hidden) lost.hidden = false;
+  };
+  const again = () => {
+    cutOff();
+    clearTimeout(retry);
+    if (!paused) retry = setTimeout(() => live.dispatchEvent(new Event("follow")), RETRY_AFTER);
+  };
+  const show = () => {
+    state.textContent = paused ? state.dataset.off : state.dataset.on;
+    toggle.setAttribute("aria-pressed", paused);
+    live.dataset.live = paused ? "paused" : "on";
+  };
+
+  toggle.hidden = false;
+  toggle.addEventListener("click", () => {
+    paused = !paused;
+    show();
+    lost.hidden = true;
+    clearTimeout(silence);
+    if (paused) connection?.reader?.cancel(); // no stream is open for somebody who does not look
+    else live.dispatchEvent(new Event("follow"));
+  });
+  live.addEventListener("htmx:sse:before:connection", (event) => { if (paused) event.preventDefault(); });
+  live.addEventListener("htmx:sse:after:connection", (event) => {
+    ({ connection } = event.detail);
+    heard();
+  });
+  live.addEventListener("htmx:sse:before:message", (event) => {
+    if (paused) event.preventDefault();
+    else heard();
+  });
+  live.addEventListener("stats", (event) => {
+    updated.textContent = clock.format(new Date());
+    const stats = JSON.parse(event.detail.data);
+    if (spoken.textContent !== stats.spoken) spoken.textContent = stats.spoken;
+  });
+  live.addEventListener("htmx:sse:error", cutOff);
+  live.addEventListener("htmx:sse:close", (event) => { if (event.detail.reason === "ended") again(); });
+  live.addEventListener("htmx:error", again);
+  live.addEventListener("htmx:response:error", again);
+  document.addEventListener("visibilitychange", () => { if (document.hidden) clearTimeout(silence); });
+  show();
+
+  // New rows never move what is under the pointer: they are counted, and shown when asked for.
+  const more = live.querySelector("[data-more]");
+  if (more) live.addEventListener("stats", (event) => {
+    const { rows, more: words } = JSON.parse(event.detail.data);
+    const fresh = rows.filter((id) => !document.getElementById(`row-${id}`)).length;
+    more.hidden = fresh === 0;
+    if (fresh) more.querySelector("span").textContent = words[fresh];
+  });
+}

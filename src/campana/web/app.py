@@ -1,0 +1,194 @@
+"""The web side as one ASGI application: webhooks go to the gateway, everything else is the console."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import uvicorn
+from litestar import Litestar, Response
+from litestar.config.compression import CompressionConfig
+from litestar.config.csrf import CSRFConfig
+from litestar.datastructures import MutableScopeHeaders, State
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from campana.web.console import assets, campaigns, progress
+from campana.web.console.page import Actions, AnyRequest, Console, Desk, Face, Refused, draw, open_desk
+from campana.web.live import Live
+
+__all__ = ["Actions", "Application", "Console", "Face", "PortTaken", "Refused", "create_app", "serve"]
+
+log = structlog.get_logger(__name__)
+HOOKS = "/hooks/"
+GRACE = 5  # seconds that answers in flight have when the server stops
+ROUTES = (
+    assets.asset,
+    campaigns.home,
+    campaigns.campaigns,
+    campaigns.campaigns_stream,
+    progress.progress,
+    progress.progress_stream,
+    progress.audience,
+    progress.pause,
+    progress.resume,
+    progress.finish,
+)
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",  # the kit's own shapes
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class PortTaken(OSError):
+    """The address cannot be listened on. The sentence says what to do."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """The whole web side. Its streams end when they are told to, so that a server can stop."""
+
+    asgi: ASGIApp
+    live: Live
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.asgi(scope, receive, send)
+
+
+def create_app(console: Console, live: Live | None = None, guard: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> Application:
+    """Puts gateway and console together. What is not asked of a loopback name reaches the gateway only."""
+    live = live or Live(console.changed)
+    pages = secured(_pages(open_desk(console, live), console.secret))
+    return Application(guard(_front(console.gateway, pages)), live)
+
+
+def _pages(desk: Desk, secret: str) -> ASGIApp:
+    # The name holds a piece of the secret: a cookie of another server on this machine, or of this one before it was
+    # started anew, is then no cookie of ours, and a fresh one is given.
+    name = "form-" + hashlib.sha256(secret.encode()).hexdigest()[:8]
+    return Litestar(
+        route_handlers=list(ROUTES),
+        state=State({"desk": desk}),
+        csrf_config=CSRFConfig(secret=secret, cookie_name=name, cookie_httponly=True, cookie_samesite="strict"),
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, exclude_opt_key="uncompressed"),
+        exception_handlers={Refused: _refused, HTTPException: _http_error, Exception: _crashed},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _front(gateway: ASGIApp | None, pages: ASGIApp) -> ASGIApp:
+    """The gateway is asked before anything of the console runs."""
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        hook = scope["type"] == ScopeType.HTTP and scope["path"].startswith(HOOKS)
+        await (gateway if hook and gateway is not None else pages)(scope, receive, send)
+
+    return front
+
+
+def secured(app: ASGIApp) -> ASGIApp:
+    """Puts the security headers on every answer, errors included."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableScopeHeaders.from_message(message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        await app(scope, receive, with_headers)
+
+    return wrapped
+
+
+def _http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    return draw(request, "error.html", status=error.status_code, code=error.status_code, sentence="")
+
+
+def _refused(request: AnyRequest, error: Refused) -> Response[Any]:
+    return draw(request, "error.html", status=409, code=409, sentence=str(error))
+
+
+def _crashed(request: AnyRequest, error: Exception) -> Response[Any]:
+    log.error("a page failed", path=request.url.path, exc_info=error)
+    return draw(request, "error.html", status=500, code=500, sentence="")
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to whoever owns the event loop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            sentence = f"Port {port} is taken by another program. Stop it, or choose another port with CAMPANA_PORT."
+        else:
+            sentence = f"Cannot listen on {host} port {port}: {error.strerror}. Choose others with CAMPANA_HOST and CAMPANA_PORT."
+        raise PortTaken(sentence) from error
+
+
+async def serve(
+    app: Application, host: str, port: int, stop: asyncio.Event, bound: Callable[[int], None] = lambda port: None
+) -> None:
+    """Serves until `stop` is set, inside the running event loop. `bound` is told the port, once requests are taken.
+
+    Raises PortTaken when the address is not free.
+    """
+    listener = _listen(host, port)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=GRACE,
+        )
+    )
+
+    async def end_when_told() -> None:
+        await stop.wait()
+        app.live.stop()
+        server.should_exit = True
+
+    ending = asyncio.create_task(end_when_told())
+    bound(listener.getsockname()[1])  # connections wait in the backlog until the server takes them
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        ending.cancel()
+        app.live.stop()
+        listener.close()

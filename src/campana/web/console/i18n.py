@@ -1,0 +1,79 @@
+"""Languages: which one a reader gets, and how numbers, times and sentences are written in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime, format_time, format_timedelta
+from babel.numbers import format_decimal, format_percent
+from babel.support import NullTranslations, Translations
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+HERE = Path(__file__).parent
+SOURCE = "en"
+LANGUAGES = {"en": "English", "pt_BR": "Português (Brasil)", "es": "Español"}
+NEAREST = {code.partition("_")[0]: code for code in LANGUAGES}  # Portuguese of anywhere is better than English
+SECOND = 1_000_000
+
+
+def choose(wanted: str | None, accepted: str) -> str:
+    """The language asked for by cookie or address, else the first one of the browser's list that we speak."""
+    if wanted in LANGUAGES:
+        return wanted
+    for tag in _by_weight(accepted):
+        if found := NEAREST.get(tag.partition("-")[0].lower()):
+            return found
+    return SOURCE
+
+
+def _by_weight(accepted: str) -> list[str]:
+    """The tags of an Accept-Language header, best first."""
+    weighted: list[tuple[float, str]] = []
+    for part in accepted.split(","):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            weighted.append((-float(weight or 1), tag))
+        except ValueError:
+            continue
+    return [tag for _, tag in sorted(weighted, key=lambda pair: pair[0])]
+
+
+def environment(language: str, zone: str, names: Mapping[str, Any]) -> Environment:
+    """Templates in one language: escaped always, undefined names refused, figures as the language writes them."""
+    env = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found = NullTranslations() if language == SOURCE else Translations.load(HERE / "locale", [language])
+    env.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined]
+    env.filters.update(figures(language, zone))
+    env.globals.update(names, language=language, languages=LANGUAGES, zone=zone)
+    return env
+
+
+def figures(language: str, zone: str) -> dict[str, Callable[..., str]]:
+    """Filters that write numbers and times. Times come as UTC microseconds and are shown in `zone`."""
+    place = ZoneInfo(zone)
+
+    def local(moment: int) -> datetime:
+        return datetime.fromtimestamp(moment / SECOND, tz=UTC).astimezone(place)
+
+    def share(part: int, whole: int) -> str:
+        return format_percent(part / whole, "#,##0.0%", locale=language) if whole else "–"
+
+    return {
+        "number": lambda n: format_decimal(n, locale=language),
+        "share": share,
+        "moment": lambda us: format_datetime(local(us), "d MMM y, HH:mm", locale=language),
+        "clock": lambda us: format_time(local(us).time(), "HH:mm:ss", locale=language),
+        "minute": lambda minute: format_datetime(local(minute * 60 * SECOND), "d MMM, HH:mm", locale=language),
+        "length": lambda us: format_timedelta(us / SECOND, granularity="minute", locale=language),
+    }

@@ -1,0 +1,135 @@
+"""What every page of the console stands on: what it is given, the reader's language and theme, and how a page is drawn."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment
+from litestar import MediaType, Request, Response
+from litestar.datastructures import Cookie
+from litestar.response import Redirect
+from litestar.template.base import csrf_token
+from litestar.types import ASGIApp
+
+from campana import __version__
+from campana.clock import Clock
+from campana.core.ids import Id
+from campana.web.console import assets, i18n
+from campana.web.live import Live
+
+THEMES = ("system", "light", "dark")
+A_YEAR = 365 * 86_400
+AnyRequest = Request[Any, Any, Any]
+
+
+class Refused(Exception):
+    """An action that cannot be done now. Its sentence is shown to whoever asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How a channel is shown: its label, and its medium (sms, whatsapp, voice, email), which has an icon."""
+
+    label: str
+    medium: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What people may do to a campaign that runs. Each raises Refused when it cannot be done."""
+
+    pause: Callable[[Id], Awaitable[object]]
+    resume: Callable[[Id], Awaitable[object]]
+    finish: Callable[[Id], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Console:
+    """All that the pages need. `read` and `write` run a store function with a connection, in a thread."""
+
+    read: Callable[..., Awaitable[Any]]
+    write: Callable[..., Awaitable[Any]]
+    changed: Callable[[float], Awaitable[object]]  # returns when something changed, or after so many seconds
+    actions: Actions
+    audience: Callable[[Id], AsyncIterator[bytes]]  # the audience of a campaign as CSV, with everybody's outcome
+    clock: Clock
+    workspace_id: Id
+    channels: Mapping[str, Face] = field(default_factory=dict)  # channel kind -> how it is shown
+    gateway: ASGIApp | None = None  # gets everything under /hooks
+    zone: str = "UTC"
+    version: str = __version__
+    secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)  # signs the form tokens
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a request finds: the console, its streams, and the templates of each language."""
+
+    console: Console
+    live: Live
+    languages: Mapping[str, Environment]
+
+    @classmethod
+    def of(cls, request: AnyRequest) -> Desk:
+        """The desk of the application that a request reached."""
+        desk: Desk = request.app.state["desk"]
+        return desk
+
+
+def open_desk(console: Console, live: Live) -> Desk:
+    """Loads the templates and catalogues once; raises AssetsMissing in a package that was not built."""
+    files = assets.manifest()
+    names = {"asset": files.__getitem__, "version": console.version, "channels": console.channels, "themes": THEMES}
+    return Desk(console, live, {code: i18n.environment(code, console.zone, names) for code in i18n.LANGUAGES})
+
+
+def language_of(request: AnyRequest) -> str:
+    """The language of an answer: an address that names one wins, so that a page and its stream never disagree."""
+    wanted = request.query_params.get("lang") or request.cookies.get("lang")
+    return i18n.choose(wanted, request.headers.get("accept-language", ""))
+
+
+def theme_of(request: AnyRequest) -> str:
+    """The theme chosen by the reader, else the system's."""
+    theme = request.cookies.get("theme", "")
+    return theme if theme in THEMES else "system"
+
+
+def draw(request: AnyRequest, template: str, *, status: int = 200, **values: Any) -> Response[str]:
+    """A whole page, in the reader's language."""
+    language = language_of(request)
+    html = (
+        Desk.of(request)
+        .languages[language]
+        .get_template(template)
+        .render(
+            **values,
+            theme=theme_of(request),
+            here=request.url.path,
+            query=list(request.query_params.multi_items()),
+            csrf=csrf_token({"request": request}),
+        )
+    )
+    headers = {"cache-control": "private, no-cache", "vary": "Cookie, Accept-Language"}
+    return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
+
+
+def preference(request: AnyRequest) -> Response[Any] | None:
+    """Keeps a `lang` or `theme` named in a page's address as a cookie, and sends the reader to the address without it."""
+    kept = {
+        "lang": (request.query_params.get("lang"), i18n.LANGUAGES),
+        "theme": (request.query_params.get("theme"), THEMES),
+    }
+    if not any(value for value, _ in kept.values()):
+        return None
+    rest = [(name, value) for name, value in request.query_params.multi_items() if name not in kept]
+    cookies = [
+        Cookie(key=name, value=value, path="/", max_age=A_YEAR, samesite="lax")
+        for name, (value, known) in kept.items()
+        if value in known
+    ]
+    return Redirect(request.url.path + (f"?{urlencode(rest)}" if rest else ""), cookies=cookies)

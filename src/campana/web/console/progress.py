@@ -1,0 +1,174 @@
+"""The progress of one campaign while it happens: counts, outcomes, steps, pace, failures; and pause, resume, Finish."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment
+from litestar import Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.response import Redirect, Stream
+
+from campana.core.campaign import tag_of
+from campana.core.ids import Id, id_of
+from campana.store import reports
+from campana.store.reports import Progress
+from campana.web.console.campaigns import STREAM_HEADERS
+from campana.web.console.page import AnyRequest, Desk, draw, language_of, preference
+from campana.web.live import Topic, message, named
+
+OUTCOMES = (
+    "replied",
+    "delivered",
+    "sending",
+    "waiting",
+    "unreached",
+    "skipped",
+    "suppressed",
+    "opted_out",
+    "ended",
+    "unknown",
+)
+POINTS = 120  # as many as a chart of this width can show
+BUCKETS = (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 10_080)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Messages per minute over time: every point is the average of `step` minutes."""
+
+    step: int
+    points: Sequence[tuple[int, float]]
+
+
+def pace(minutes: Sequence[tuple[int, int]], most: int = POINTS) -> Pace:
+    """Fills the minutes in which nothing was sent, and joins minutes until no more than `most` points are left."""
+    if not minutes:
+        return Pace(1, ())
+    first, last = minutes[0][0], minutes[-1][0]
+    step = next((size for size in BUCKETS if (last - first) // size < most), BUCKETS[-1])
+    start = first - first % step
+    sums = dict.fromkeys(range(start, last + 1, step), 0)
+    for minute, count in minutes:
+        sums[minute - minute % step] += count
+    return Pace(step, [(minute, round(count / step, 1) if step > 1 else count) for minute, count in sums.items()])
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the fragments draw from: the figures, and what follows from them."""
+
+    p: Progress
+    pace: Pace
+    outcomes: Sequence[tuple[str, int]]  # in the order people read them; those of nobody are left away
+    left: int  # people who get nothing more when the campaign is finished now
+    can: frozenset[str]  # of pause, resume, finish
+
+    @classmethod
+    def of(cls, p: Progress) -> View:
+        """Derives the view; an outcome that has no place in our order comes last rather than not at all."""
+        known = [*OUTCOMES, *sorted(set(p.outcomes) - set(OUTCOMES))]
+        return cls(
+            p,
+            pace(p.minutes),
+            [(name, p.outcomes[name]) for name in known if p.outcomes.get(name)],
+            p.outcomes.get("waiting", 0) + p.outcomes.get("sending", 0),
+            ALLOWED.get(p.line.status, frozenset()),
+        )
+
+
+ALLOWED: Mapping[str, frozenset[str]] = {
+    "scheduled": frozenset({"pause", "finish"}),
+    "sending": frozenset({"pause", "finish"}),
+    "paused": frozenset({"resume", "finish"}),
+}
+
+
+async def _progress(desk: Desk, campaign_id: Id) -> Progress | None:
+    found: Progress | None = await desk.console.read(reports.progress, desk.console.workspace_id, campaign_id)
+    return found
+
+
+async def _known(request: AnyRequest, campaign: str) -> tuple[Desk, Id, Progress]:
+    """The campaign that an address names, or a page that says there is none."""
+    desk, campaign_id = Desk.of(request), id_of(campaign)
+    found = await _progress(desk, campaign_id) if campaign_id else None
+    if campaign_id is None or found is None:
+        raise NotFoundException
+    return desk, campaign_id, found
+
+
+@get("/campaigns/{campaign:str}", include_in_schema=False)
+async def progress(request: AnyRequest, campaign: str) -> Response[Any]:
+    """The progress page, complete without script."""
+    if answer := preference(request):
+        return answer
+    desk, campaign_id, found = await _known(request, campaign)
+    home = f"/campaigns/{campaign_id.hex()}"
+    return draw(
+        request,
+        "progress.html",
+        v=View.of(found),
+        home=home,
+        stream=f"{home}/stream?" + urlencode({"lang": language_of(request)}),
+        asked=request.query_params.get("ask", ""),
+        now=desk.console.clock.now(),
+    )
+
+
+@get("/campaigns/{campaign:str}/stream", include_in_schema=False, uncompressed=True)
+async def progress_stream(request: AnyRequest, campaign: str) -> Stream:
+    """The same figures, as they change."""
+    desk, campaign_id, _ = await _known(request, campaign)
+    language = language_of(request)
+    templates = desk.languages[language]
+    events = desk.live.watch(
+        Topic(("progress", campaign_id), lambda: _progress(desk, campaign_id)),
+        language,
+        lambda found: frame(templates, View.of(found)),
+    )
+    return Stream(events, media_type="text/event-stream", headers=STREAM_HEADERS)
+
+
+def frame(templates: Environment, v: View) -> bytes:
+    """One frame: every fragment of the page, the chart's points, and the sentence for who listens."""
+    spoken = str(templates.get_template("_ui.html").module.spoken(v.p.line))  # type: ignore[attr-defined]
+    html = templates.get_template("_progress_live.html").render(v=v)
+    return message(html) + named("stats", json.dumps({"points": v.pace.points, "spoken": spoken}))
+
+
+@get("/campaigns/{campaign:str}/audience.csv", include_in_schema=False)
+async def audience(request: AnyRequest, campaign: str) -> Stream:
+    """Everybody of the campaign with their outcome, as a file."""
+    desk, campaign_id, found = await _known(request, campaign)
+    name = quote(f"{tag_of(found.line.name)}-audience.csv")
+    headers = {"content-disposition": f"attachment; filename={name}", "cache-control": "no-store"}
+    return Stream(desk.console.audience(campaign_id), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _act(request: AnyRequest, campaign: str, action: Callable[[Id], Awaitable[object]]) -> Redirect:
+    _, campaign_id, _ = await _known(request, campaign)
+    await action(campaign_id)
+    return Redirect(f"/campaigns/{campaign_id.hex()}", status_code=303)
+
+
+@post("/campaigns/{campaign:str}/pause", include_in_schema=False)
+async def pause(request: AnyRequest, campaign: str) -> Redirect:
+    """Holds everything not yet handed to a vendor."""
+    return await _act(request, campaign, Desk.of(request).console.actions.pause)
+
+
+@post("/campaigns/{campaign:str}/resume", include_in_schema=False)
+async def resume(request: AnyRequest, campaign: str) -> Redirect:
+    """Goes on where the pause began."""
+    return await _act(request, campaign, Desk.of(request).console.actions.resume)
+
+
+@post("/campaigns/{campaign:str}/finish", include_in_schema=False)
+async def finish(request: AnyRequest, campaign: str) -> Redirect:
+    """Ends the campaign for good; the page asked before."""
+    return await _act(request, campaign, Desk.of(request).console.actions.finish)

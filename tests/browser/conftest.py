@@ -1,0 +1,120 @@
+"""A real Chromium before the real application, over figures made by hand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import world as worlds
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+)
+
+
+def chromium(playwright: Playwright) -> str:
+    """The machine's browser, else Debian's where we may install it, else Playwright's own."""
+    if found := next(filter(None, map(shutil.which, NAMES)), None):
+        return found
+    own = playwright.chromium.executable_path
+    if Path(own).exists():
+        return own
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and Path("/etc/debian_version").exists() and shutil.which("apt-get"):
+        for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
+            subprocess.run(command, check=False, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        if found := next(filter(None, map(shutil.which, NAMES)), None):
+            return found
+    subprocess.run([sys.executable, "-m", "playwright", "install", "--with-deps", "chromium-headless-shell"], check=False)
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+    return own
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(playwright), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[worlds.Served]:
+    """One server for all tests."""
+    with worlds.Served() as served:
+        yield served
+
+
+@pytest.fixture
+def world(served: worlds.Served) -> worlds.World:
+    """The figures, as they were at the start."""
+    served.world.reset()
+    return served.world
+
+
+class Faults:
+    """What a page must not do: complain, break, ask in vain, or ask elsewhere."""
+
+    def __init__(self, home: str) -> None:
+        self.home, self.found, self.allowed = home, list[str](), list[str]()
+
+    def watch(self, page: Page) -> None:
+        page.on("console", lambda message: message.type in {"error", "warning"} and self.note(message.text))
+        page.on("pageerror", lambda error: self.note(str(error)))
+        page.on("request", self._asked)
+        page.on("requestfailed", self._failed)
+
+    def note(self, words: str) -> None:
+        if not any(allowed in words for allowed in self.allowed):
+            self.found.append(words)
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((self.home, "data:")):
+            self.note(f"asked another host: {request.url}")
+
+    def _failed(self, request: Request) -> None:
+        # A stream ends when its page is left, and a download is no page: neither is a fault.
+        if "/stream" not in request.url and not request.url.endswith(".csv"):
+            self.note(f"failed: {request.url} {request.failure}")
+
+
+@pytest.fixture
+def faults(served: worlds.Served) -> Faults:
+    """What went wrong in the page; a test may say what it expects to."""
+    return Faults(served.url)
+
+
+@pytest.fixture
+def context(browser: Browser, served: worlds.Served, world: worlds.World) -> Iterator[BrowserContext]:
+    """A reader who was never here before."""
+    context = browser.new_context(base_url=served.url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, faults: Faults) -> Iterator[Page]:
+    """A page that fails its test on any console error, report of the content policy, failed request or other host."""
+    page = context.new_page()
+    faults.watch(page)
+    yield page
+    page.close()
+    assert faults.found == []

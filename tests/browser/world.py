@@ -1,0 +1,236 @@
+"""A console over figures made by hand: what the pages show is set by the test, what people press is written down."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from campana.clock import VirtualClock
+from campana.core.ids import Id, derived_id
+from campana.store.reports import CampaignLine, FailureLine, Progress
+from campana.web.app import Actions, Application, Console, Face, create_app, serve
+from campana.web.live import Live, Topic
+
+MINUTE = 60_000_000
+NINE = 1_796_117_400_000_000  # 2026-12-01 09:30 UTC
+CHANNELS = {
+    "whatsapp": Face("WhatsApp Cloud", "whatsapp"),
+    "twilio_sms": Face("Twilio SMS", "sms"),
+    "smtp": Face("E-mail", "email"),
+}
+REMINDERS = derived_id("visit reminders")
+LONG = "Lembretes de visita técnica de dezembro para clientes de fibra em São Paulo e região metropolitana"
+
+
+def line(name: str, status: str = "sent", **changes: Any) -> CampaignLine:
+    """One campaign of the list, sent to all of 1,000 people unless said otherwise."""
+    plain = CampaignLine(
+        campaign_id=derived_id(name.lower()),
+        run_id=derived_id("run", name),
+        name=name,
+        tags=(),
+        channels=("whatsapp", "twilio_sms"),
+        status=status,
+        starts_at=NINE,
+        started_at=NINE,
+        finished_at=NINE + 130 * MINUTE,
+        people=1000,
+        sent=1000,
+        delivered=940,
+        replied=212,
+        failed=31,
+    )
+    return replace(plain, **changes)
+
+
+def full_list() -> list[CampaignLine]:
+    """A list with every status, a long name, and tags."""
+    open_end: dict[str, Any] = {"finished_at": None}
+    unsent: dict[str, Any] = {"sent": 0, "delivered": 0, "replied": 0, "failed": 0, **open_end}
+    return [
+        line("Visit reminders", "sending", tags=("visit-reminders", "december"), people=12480, sent=5210, delivered=4960,
+             replied=803, failed=118, **open_end),
+        line(LONG, "paused", tags=("lembretes-de-visita-tecnica-de-dezembro", "são-paulo"), people=98210, sent=40112,
+             delivered=38001, replied=2210, failed=1902, **open_end),
+        line("Renewal offer", "scheduled", tags=("renewal-offer",), started_at=None, **unsent),
+        line("Spring survey", "draft", channels=("smtp",), starts_at=None, started_at=None, people=0, **unsent),
+        line("Welcome", tags=("december",), failed=0),
+        line("Recall of lot 17", "ended", tags=("recall",), channels=("twilio_sms",), sent=640, delivered=610, replied=12),
+        line("Payment notice", "failed_to_start", started_at=None, **unsent),
+    ]  # fmt: skip
+
+
+def figures(of: CampaignLine, minutes: int = 90) -> Progress:
+    """The progress of a campaign, consistent with its line."""
+    waiting, read = of.people - of.sent, of.delivered * 6 // 10
+    rest = of.sent - of.replied - of.failed - 40
+    return Progress(
+        line=of,
+        outcomes={"waiting": waiting, "sending": 40, "replied": of.replied, "delivered": rest - 21, "unreached": of.failed,
+                  "skipped": 9, "suppressed": 5, "opted_out": 4, "ended": 0, "unknown": 3},
+        left_out={"duplicate phone": 14, "no phone and no e-mail": 3},
+        funnel={"audience": of.people, "sent": of.sent, "delivered": of.delivered, "read": read, "replied": of.replied},
+        steps=(
+            {"kind": "primary", "channel": "whatsapp", "sent": of.sent, "delivered": of.delivered - 300, "read": read,
+             "failed": 410, "skipped": 9},
+            {"kind": "fallback", "channel": "twilio_sms", "sent": 401, "delivered": 300, "read": 0, "failed": 101, "skipped": 0},
+            {"kind": "follow_up", "channel": "whatsapp", "sent": 0, "delivered": 0, "read": 0, "failed": 0, "skipped": 0},
+        ),
+        minutes=[(NINE // MINUTE + at, 40 + (at * 7) % 31) for at in range(minutes) if at % 11],
+        failures=(
+            FailureLine("whatsapp", "131026", "Message undeliverable: the number is not on WhatsApp", 302),
+            FailureLine("whatsapp", "131049", "Meta chose not to deliver, to keep the ecosystem healthy", 88),
+            FailureLine("twilio_sms", "30005", "Unknown destination handset", 101),
+        ),
+        held=("1,204 people wait until 08:00 America/Sao_Paulo: outside the hours of the campaign.",),
+    )  # fmt: skip
+
+
+class Streams(Live):
+    """Live pages with short ticks, that tell how many watch."""
+
+    def __init__(self, changed: Callable[[float], Any]) -> None:
+        super().__init__(changed, tick=0.05)
+        self.left = asyncio.Event()
+
+    async def watch(self, topic: Topic, view: Hashable, draw: Callable[[Any], bytes]) -> AsyncIterator[bytes]:
+        """As always, and whoever counts the viewers is told when one goes."""
+        async with aclosing(super().watch(topic, view, draw)) as events:
+            try:
+                async for event in events:
+                    yield event
+            finally:
+                await events.aclose()
+                self.left.set()
+
+    async def has_viewers(self, count: int) -> None:
+        """Returns when so many streams are open."""
+        while self.viewers != count:
+            self.left.clear()
+            await self.left.wait()
+
+    async def cut(self) -> None:
+        """Ends all streams of now."""
+        self.stop()
+        await self.has_viewers(0)
+        self._stopped = False
+
+
+class World:
+    """The console's store, bus and engine in one: figures that a test changes, actions that it reads."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.stop = asyncio.Event()
+        self.pressed: list[tuple[str, Id]] = []
+        self.answered: dict[str, Callable[[Id], None]] = {}
+        self.reads = 0
+        self.port: int | None = None
+        self._something = asyncio.Event()
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the full list, nothing pressed."""
+        self.lines = full_list()
+        self.progress = {each.campaign_id: figures(each) for each in self.lines}
+        self.pressed.clear()
+        self.refusal: Exception | None = None
+
+    def change(self, minutes: int = 90, **changes: Any) -> None:
+        """Moves the first campaign on, and wakes who watches."""
+        moved = replace(self.lines[0], **changes)
+        self.lines[0] = moved
+        self.progress[moved.campaign_id] = figures(moved, minutes)
+        self.wake()
+
+    def add(self, name: str) -> None:
+        """One more campaign, the newest."""
+        self.lines.insert(0, line(name))
+        self.wake()
+
+    def waits_for_viewers(self, count: int) -> None:
+        """Returns when so many streams are open."""
+        asyncio.run_coroutine_threadsafe(self.live.has_viewers(count), self.loop).result(20)
+
+    def cut_streams(self) -> None:
+        """Ends all streams, as a server does that goes away; later ones are taken again."""
+        asyncio.run_coroutine_threadsafe(self.live.cut(), self.loop).result(20)
+
+    def wake(self) -> None:
+        """Something changed."""
+        self.loop.call_soon_threadsafe(self._something.set)
+
+    async def read(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Answers the store's questions from the figures."""
+        self.reads += 1
+        return list(self.lines) if function.__name__ == "campaigns" else self.progress.get(args[-1])
+
+    async def changed(self, seconds: float) -> None:
+        """As the bus does it."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._something.wait()
+        except TimeoutError:
+            return
+        self._something.clear()
+
+    async def audience(self, campaign_id: Id) -> AsyncIterator[bytes]:
+        """A file in two pieces."""
+        yield b"name,outcome\r\n"
+        yield b"Ana,replied\r\n"
+
+    def action(self, name: str, status: str) -> Callable[[Id], Any]:
+        """An action that is written down and changes the status."""
+
+        async def act(campaign_id: Id) -> None:
+            if self.refusal:
+                raise self.refusal
+            self.pressed.append((name, campaign_id))
+            self.change(status=status)
+
+        return act
+
+    def console(self) -> Console:
+        """What the pages are given."""
+        actions = Actions(self.action("pause", "paused"), self.action("resume", "sending"), self.action("finish", "ended"))
+        return Console(
+            read=self.read, write=self.read, changed=self.changed, actions=actions, audience=self.audience,
+            clock=VirtualClock(NINE + 45 * MINUTE), workspace_id=derived_id("workspace"), channels=CHANNELS,
+        )  # fmt: skip
+
+    def app(self) -> Application:
+        """The application, its ticks short."""
+        self.live = Streams(self.changed)
+        return create_app(self.console(), self.live)
+
+
+class Served:
+    """A world behind a real server, in a thread with its own event loop."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        world = self.world
+        asyncio.set_event_loop(world.loop)
+        world.loop.run_until_complete(serve(world.app(), "127.0.0.1", 0, world.stop, self._bound))
+
+    def _bound(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._up.set()
+
+    def __enter__(self) -> Served:
+        self._thread.start()
+        assert self._up.wait(20), "the server did not come up"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.world.loop.call_soon_threadsafe(self.world.stop.set)
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "the server did not stop"

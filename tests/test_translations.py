@@ -1,0 +1,78 @@
+"""Every sentence of the console exists in every language, says the same things, and no catalogue keeps what nobody says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.pofile import read_po
+
+from campana.web.console.i18n import LANGUAGES, SOURCE
+
+ROOT = Path(__file__).parents[1]
+LOCALE = ROOT / "src/campana/web/console/locale"
+TRANSLATED = [language for language in LANGUAGES if language != SOURCE]
+PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
+
+
+def said() -> set[str]:
+    """What the pages say, found in their sources."""
+    with (ROOT / "babel.cfg").open() as config:
+        methods, options = parse_mapping_cfg(config)
+    found = extract_from_dir(ROOT, methods, options, keywords=DEFAULT_KEYWORDS)
+    return {named(message, context) for _, _, message, _, context in found}
+
+
+def named(message: object, context: str | None) -> str:
+    """What makes two messages the same: their words, plural or not, and their context."""
+    return f"{context or ''}|{forms(message)}"
+
+
+def catalogue(language: str) -> Catalog:
+    """One language's catalogue as it is kept."""
+    with (LOCALE / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def entries(language: str) -> Iterator[Message]:
+    """All messages of a catalogue but its head."""
+    return (message for message in catalogue(language) if message.id)
+
+
+def forms(text: object) -> list[str]:
+    """A message as a list, plural or not."""
+    return [text] if isinstance(text, str) else list(text)  # type: ignore[call-overload]
+
+
+def test_the_sources_say_something():
+    assert len(said()) > 80
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_nothing_is_missing_and_nothing_is_left_over(language):
+    kept = {named(message.id, message.context) for message in entries(language)}
+    assert sorted(said() - kept) == []
+    assert sorted(kept - said()) == []
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_everything_is_translated_and_nothing_is_guessed(language):
+    untold = [message.id for message in entries(language) if message.fuzzy or not all(forms(message.string))]
+    assert untold == []
+    assert all(len(forms(m.string)) == catalogue(language).num_plurals for m in entries(language) if m.pluralizable)
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_translations_carry_the_same_placeholders(language):
+    different = [
+        message.id
+        for message in entries(language)
+        for form in forms(message.string)
+        if set(PLACEHOLDER.findall(form)) != set(PLACEHOLDER.findall(forms(message.id)[0])) or "%" in PLACEHOLDER.sub("", form)
+    ]
+    assert different == []
