@@ -43,6 +43,7 @@ class Failure:
     retry: Retry = Retry.NO
     retry_after: int | None = None  # microseconds, as the vendor asked
     bad_address: bool = False  # status Error: the address itself is not usable
+    of_step: bool = False  # our trouble is with this step's content or template, not with the sender
 
     @property
     def unanswered(self) -> bool:
@@ -70,6 +71,7 @@ class Table:
                 line["fire_fallback"] == "yes",
                 _retry(line["retry_same_channel"]),
                 bad_address=line["code"] in bad_address,
+                of_step=line.get("area") in {"template", "request", "media"},
             )
             low, dash, high = line["code"].partition("-")
             if dash:

@@ -96,17 +96,29 @@ def pause_sender(c: Connection, sender_id: Id, why: str, now: int) -> None:
 
 def resume_senders(c: Connection, sender_ids: Iterable[Id]) -> None:
     """These senders may go on; their trouble is taken as mended."""
-    c.execute(update(sender).where(sender.c.id.in_(list(sender_ids))).values(paused_at=None, trouble=None))
+    c.execute(update(sender).where(sender.c.id.in_(list(sender_ids))).values(paused_at=None, trouble=None, setbacks=0))
 
 
-def slow_sender(c: Connection, sender_id: Id, until: int, why: str | None) -> None:
-    """The sender's next turn comes no earlier than `until`."""
-    c.execute(update(sender).where(sender.c.id == sender_id, sender.c.tat < until).values(tat=until, trouble=why))
+def set_back(c: Connection, sender_id: Id, until: int, why: str) -> None:
+    """The vendor could not be reached: the sender's next turn comes no earlier than `until`."""
+    values = {"tat": until, "trouble": why, "setbacks": sender.c.setbacks + 1}
+    c.execute(update(sender).where(sender.c.id == sender_id).values(**values))
 
 
-def clear_trouble(c: Connection, sender_id: Id) -> None:
+def slow_down(c: Connection, sender_id: Id, until: int) -> None:
+    """The vendor asked for fewer messages: the next one goes no earlier than `until`."""
+    c.execute(update(sender).where(sender.c.id == sender_id, sender.c.tat < until).values(tat=until))
+
+
+def note_trouble(c: Connection, sender_id: Id, why: str) -> None:
+    """Something is wrong with the sender that people should know, though it goes on."""
+    c.execute(update(sender).where(sender.c.id == sender_id).values(trouble=why))
+
+
+def reached(c: Connection, sender_id: Id) -> None:
     """The vendor answers again."""
-    c.execute(update(sender).where(sender.c.id == sender_id, sender.c.paused_at.is_(None)).values(trouble=None))
+    mended = (sender.c.id == sender_id, sender.c.setbacks > 0)
+    c.execute(update(sender).where(*mended).values(setbacks=0, trouble=None))
 
 
 def put_templates(
@@ -159,3 +171,18 @@ def find_template(c: Connection, integration_id: Id, name: str, language: str) -
 def integration_of_sender(c: Connection, sender_id: Id) -> Id:
     """The integration a sender belongs to."""
     return c.execute(select(sender.c.integration_id).where(sender.c.id == sender_id)).scalar_one()
+
+
+def workspace_of_integration(c: Connection, integration_id: Id) -> Id:
+    """The workspace an integration belongs to."""
+    return c.execute(select(integration.c.workspace_id).where(integration.c.id == integration_id)).scalar_one()
+
+
+def note_integration(c: Connection, integration_id: Id, words: str) -> None:
+    """What the vendor told of the account, for people."""
+    c.execute(update(integration).where(integration.c.id == integration_id).values(last_error=words))
+
+
+def sender_address(c: Connection, sender_id: Id) -> str:
+    """A sender's address as the vendor knows it."""
+    return c.execute(select(sender.c.address).where(sender.c.id == sender_id)).scalar_one()

@@ -104,3 +104,8 @@ def next_opening(c: Connection, now: int) -> int | None:
         .order_by(flow.c.open_at)
         .limit(1)
     )
+
+
+def of_run(c: Connection, run_id: Id) -> list[Id]:
+    """All flows of a run."""
+    return list(c.scalars(select(flow.c.id).where(flow.c.run_id == run_id)))

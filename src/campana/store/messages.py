@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,7 @@ def _news_statement() -> Any:
 
     A message that has moved above *unknown* is asked about no more.
     """
-    status = bindparam("status")
+    status: Any = bindparam("status")
     values: dict[str, Any] = {
         "status": case((M.status < status, status), else_=M.status),
         "vendor_id": func.coalesce(M.vendor_id, bindparam("vendor_id")),
@@ -205,7 +205,7 @@ def record_exchanges(c: Connection, workspace_id: Id, rows: Iterable[tuple[Id, s
         c.execute(insert(exchange), values)
 
 
-def decisions_of(c: Connection, recipient_id: Id) -> list[Mapping[str, Any]]:
+def decisions_of(c: Connection, recipient_id: Id) -> list[Any]:
     """A person's decisions, oldest first."""
     d = decision.c
     rows = c.execute(select(d.at, d.kind, d.step, d.reason).where(d.recipient_id == recipient_id).order_by(d.id))

@@ -17,7 +17,7 @@ from campana.store.schema import address, audience_row, contact, recipient, run
 
 STAGES = tuple(Stage)
 OUTCOME_NUMBER = {outcome: number for number, outcome in enumerate(OUTCOMES)}
-TRIED, UNKNOWN, BARRED = 1, 2, 4
+TRIED, UNKNOWN, BARRED, HANDED, READ = 1, 2, 4, 8, 16
 
 
 @dataclass(slots=True)
@@ -34,6 +34,8 @@ class Person:
     unit_id: Id | None
     message_id: Id | None
     journey: Journey
+    handed: bool = False  # a vendor has taken a message of theirs
+    read: bool = False  # they have read one
 
 
 COLUMNS = (
@@ -99,7 +101,20 @@ def _person(row: Any) -> Person:
         OUTCOMES[outcome],
         reason,
     )
-    return Person(id_, workspace_id, run_id, contact_id, phone, email, cells, unit_id, message_id, journey)
+    return Person(
+        id_,
+        workspace_id,
+        run_id,
+        contact_id,
+        phone,
+        email,
+        cells,
+        unit_id,
+        message_id,
+        journey,
+        bool(flags & HANDED),
+        bool(flags & READ),
+    )
 
 
 def load(c: Connection, ids: Iterable[Id]) -> list[Person]:
@@ -128,7 +143,11 @@ def _saved(person: Person) -> dict[str, Any]:
         "message_id": person.message_id,
         "step_at": journey.step_at,
         "reached_at": journey.reached_at,
-        "flags": TRIED * journey.tried | UNKNOWN * journey.unknown | BARRED * journey.barred,
+        "flags": TRIED * journey.tried
+        | UNKNOWN * journey.unknown
+        | BARRED * journey.barred
+        | HANDED * person.handed
+        | READ * person.read,
         "outcome": OUTCOME_NUMBER[journey.outcome],
         "reason": journey.reason,
     }
@@ -278,3 +297,10 @@ def after(c: Connection, run_id: Id, number: int, limit: int) -> Sequence[Any]:
 def insert_triggered(c: Connection, row: dict[str, Any]) -> None:
     """One recipient of a triggered run; its key makes it unique in the workspace."""
     c.execute(insert(recipient).values(**row))
+
+
+def count_open(c: Connection, run_id: Id) -> int:
+    """How many journeys of a run are not over."""
+    low, high = id_range(run_id)
+    where = (recipient.c.id.between(low, high), recipient.c.stage < int(Stage.DONE))
+    return c.scalar(select(func.count()).select_from(recipient).where(*where)) or 0

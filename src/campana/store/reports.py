@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from sqlalchemy import Connection, select
+
+from campana.core.campaign import Plan, name_key
 from campana.core.ids import Id
+from campana.core.journey import Outcome
+from campana.store.audiences import left_out
+from campana.store.campaigns import tags_of
+from campana.store.counters import figures
+from campana.store.schema import campaign, campaign_tag, flow, run, sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +60,147 @@ class Progress:
     minutes: Sequence[tuple[int, int]]  # (minute since 1970, messages handed to vendors), oldest first
     failures: Sequence[FailureLine] = field(default_factory=tuple)
     held: Sequence[str] = ()  # sentences: why people wait
+
+
+LINE = (
+    select(
+        campaign.c.id.label("campaign_id"),
+        campaign.c.name,
+        run.c.id.label("run_id"),
+        run.c.status,
+        run.c.plan,
+        run.c.audience_id,
+        run.c.offered,
+        run.c.starts_at,
+        run.c.started_at,
+        run.c.finished_at,
+    )
+    .outerjoin(run, run.c.campaign_id == campaign.c.id)
+    .order_by(campaign.c.id.desc(), run.c.id.desc())
+)
+
+
+def campaigns(
+    c: Connection,
+    workspace_id: Id,
+    status: str | None = None,
+    tag: str | None = None,
+    search: str | None = None,
+    limit: int = 200,
+) -> list[CampaignLine]:
+    """The campaigns of a workspace with their latest run, newest first; those in a state, with a tag, with words in their name."""
+    statement = LINE.where(campaign.c.workspace_id == workspace_id, campaign.c.archived_at.is_(None))
+    if status == "draft":
+        statement = statement.where(run.c.id.is_(None))
+    elif status:
+        statement = statement.where(run.c.status == status)
+    if tag:
+        tagged = select(campaign_tag.c.campaign_id).where(campaign_tag.c.workspace_id == workspace_id, campaign_tag.c.tag == tag)
+        statement = statement.where(campaign.c.id.in_(tagged))
+    if search:
+        statement = statement.where(campaign.c.name_key.contains(name_key(search), autoescape=True))
+    latest: dict[Id, Any] = {}
+    for row in c.execute(statement.limit(limit)):
+        latest.setdefault(row.campaign_id, row)
+    figures_of = figures(c, [row.run_id for row in latest.values() if row.run_id is not None])
+    tags = tags_of(c, latest)
+    return [_line(row, figures_of.get(row.run_id, Counter()), tags[row.campaign_id]) for row in latest.values()]
+
+
+def _line(row: Any, counts: Counter[str], tags: Sequence[str]) -> CampaignLine:
+    steps = Plan.model_validate_json(row.plan).steps if row.plan else ()
+    return CampaignLine(
+        campaign_id=row.campaign_id,
+        run_id=row.run_id,
+        name=row.name,
+        tags=tags,
+        channels=list(dict.fromkeys(step.channel for step in steps)),
+        status=row.status or "draft",
+        starts_at=row.starts_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        people=row.offered or 0,
+        sent=counts["people:sent"],
+        delivered=counts["people:delivered"],
+        replied=counts[f"outcome:{Outcome.REPLIED}"],
+        failed=counts[f"outcome:{Outcome.UNREACHED}"],
+    )
+
+
+def progress(c: Connection, workspace_id: Id, campaign_id: Id) -> Progress | None:
+    """All figures of a campaign's latest run, None when there is no such campaign in the workspace."""
+    row = c.execute(LINE.where(campaign.c.workspace_id == workspace_id, campaign.c.id == campaign_id).limit(1)).first()
+    if row is None:
+        return None
+    counts = figures(c, [row.run_id])[row.run_id] if row.run_id else Counter()
+    line = _line(row, counts, tags_of(c, [campaign_id])[campaign_id])
+    return Progress(
+        line=line,
+        outcomes=outcomes(counts, line.people),
+        left_out=dict(left_out(c, row.audience_id)) if row.audience_id else {},
+        funnel={
+            "audience": line.people,
+            "sent": line.sent,
+            "delivered": line.delivered,
+            "read": counts["people:read"],
+            "replied": line.replied,
+        },
+        steps=_steps(row.plan, counts),
+        minutes=_minutes(counts),
+        failures=_failures(c, row.run_id, counts),
+        held=_held(c, row.run_id),
+    )
+
+
+def outcomes(counts: Mapping[str, int], people: int) -> dict[str, int]:
+    """Every outcome's count; who has not been enrolled yet is waiting, so they always sum to the people offered."""
+    found = {str(outcome): counts.get(f"outcome:{outcome}", 0) for outcome in Outcome}
+    found[Outcome.WAITING] += people - sum(found.values())
+    return found
+
+
+def _steps(plan: str | None, counts: Counter[str]) -> list[dict[str, int | str]]:
+    steps = Plan.model_validate_json(plan).steps if plan else ()
+    keys = ("sent", "delivered", "read", "failed", "skipped")
+    return [
+        {"kind": step.kind, "channel": step.channel, **{key: counts[f"step:{position}:{key}"] for key in keys}}
+        for position, step in enumerate(steps)
+    ]
+
+
+def _minutes(counts: Counter[str]) -> list[tuple[int, int]]:
+    """The last two hours in which something was handed over, minute by minute, quiet minutes too."""
+    handed = {int(key.removeprefix("minute:")): n for key, n in counts.items() if key.startswith("minute:")}
+    if not handed:
+        return []
+    last = max(handed)
+    return [(minute, handed.get(minute, 0)) for minute in range(max(min(handed), last - 119), last + 1)]
+
+
+def _failures(c: Connection, run_id: Id | None, counts: Counter[str]) -> list[FailureLine]:
+    found = []
+    for key, n in counts.items():
+        if key.startswith("fail:") and n > 0:
+            _, channel, code = key.split(":", 2)
+            found.append((n, channel, code))
+    return [FailureLine(channel, code, "", n) for n, channel, code in sorted(found, reverse=True)]
+
+
+def _held(c: Connection, run_id: Id | None) -> list[str]:
+    """Why people of the run wait: paused or slow senders, and closed flows, in words."""
+    if run_id is None:
+        return []
+    rows = c.execute(
+        select(sender.c.name, sender.c.paused_at, sender.c.trouble, flow.c.held, flow.c.open_at)
+        .join(flow, flow.c.sender_id == sender.c.id)
+        .where(flow.c.run_id == run_id)
+    ).all()
+    said = [f"{row.name}: {row.trouble}" for row in rows if row.trouble]
+    said += [f"{row.name}: {row.held}" for row in rows if row.held and row.open_at > 0]
+    return list(dict.fromkeys(said))
+
+
+def all_tags(c: Connection, workspace_id: Id) -> list[str]:
+    """All tags in use in a workspace."""
+    tags = select(campaign_tag.c.tag).where(campaign_tag.c.workspace_id == workspace_id).distinct().order_by(campaign_tag.c.tag)
+    return list(c.scalars(tags))

@@ -80,6 +80,7 @@ sender = Table(
     Column("day_used", Integer, nullable=False, server_default=text("0")),
     Column("paused_at", Micros),
     Column("trouble", Text),  # why it is paused or slow, in words
+    Column("setbacks", Integer, nullable=False, server_default=text("0")),  # vendor not reached this many times running
     Column("created_at", Micros, nullable=False),
     UniqueConstraint("workspace_id", "name"),
 )
@@ -257,7 +258,9 @@ recipient = Table(
     Column("message_id", IdType),  # its latest attempt
     Column("step_at", Micros),
     Column("reached_at", Micros),
-    Column("flags", SmallInteger, nullable=False, server_default=text("0")),  # tried 1, unknown 2, barred 4
+    Column(
+        "flags", SmallInteger, nullable=False, server_default=text("0")
+    ),  # tried 1, unknown 2, barred 4, handed over 8, read 16
     Column("outcome", SmallInteger, nullable=False, server_default=text("0")),
     Column("reason", Text, nullable=False, server_default=text("''")),
     Index("recipient_key", "workspace_id", "key", unique=True, sqlite_where=text("key IS NOT NULL")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -57,7 +57,7 @@ class Gates:
     day: int
     day_used: int
     integration_id: Id
-    trouble: str | None
+    setbacks: int
 
 
 DUE = (
@@ -111,16 +111,15 @@ def claim(c: Connection, token: Id, now: int, lease_until: int) -> Unit | None:
     return Unit(row.id, row.flow_id, row.sender_id, row.people, row.size, row.cursor, token) if row else None
 
 
-def hold(c: Connection, held: Unit, now: int, lease_until: int) -> bool:
-    """Renews the lease; False when the unit is no longer this worker's."""
-    return (
-        c.execute(
-            update(unit)
-            .where(unit.c.id == held.id, unit.c.token == held.token, unit.c.lease_until > now)
-            .values(lease_until=lease_until)
-        ).rowcount
-        == 1
+def hold(c: Connection, held: Unit, now: int, lease_until: int) -> Unit | None:
+    """Renews the lease; None when the unit is no longer this worker's."""
+    cursor = c.scalar(
+        update(unit)
+        .where(unit.c.id == held.id, unit.c.token == held.token, unit.c.lease_until > now)
+        .values(lease_until=lease_until)
+        .returning(unit.c.cursor)
     )
+    return None if cursor is None else replace(held, cursor=cursor)
 
 
 GATES = (
@@ -143,7 +142,7 @@ GATES = (
         sender.c.day,
         sender.c.day_used,
         sender.c.integration_id,
-        sender.c.trouble,
+        sender.c.setbacks,
     )
     .join(run, run.c.id == flow.c.run_id)
     .join(sender, sender.c.id == flow.c.sender_id)

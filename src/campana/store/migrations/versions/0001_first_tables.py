@@ -401,6 +401,7 @@ def upgrade() -> None:
         sa.Column("day_used", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("paused_at", sa.BigInteger(), nullable=True),
         sa.Column("trouble", sa.Text(), nullable=True),
+        sa.Column("setbacks", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["integration_id"], ["integration.id"], name=op.f("sender_integration_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("sender_pkey")),

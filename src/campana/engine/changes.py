@@ -1,0 +1,98 @@
+"""What one transaction changes, gathered by the decisions and written in sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection
+
+from campana.core.ids import Id
+from campana.core.journey import Decision, Event, Happening, Outcome, Shape, advance
+from campana.core.message import ARRIVED, NOT_DELIVERED, Status
+from campana.store import messages, recipients
+from campana.store.counters import Tally
+from campana.store.messages import MessageRow, News
+from campana.store.recipients import Person
+
+MINUTE = 60_000_000
+UNSENT = "unsent"  # our own code: nothing left the house, so nothing failed
+
+
+class Changes:
+    """Journeys that moved, decisions taken, news of messages, and the figures that follow from them."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+        self.tally = Tally()
+        self.people: dict[Id, Person] = {}
+        self.decisions: list[tuple[Id, Id, Id, Decision]] = []
+        self.news: list[News] = []
+
+    def advance(self, person: Person, event: Event, shape: Shape) -> bool:
+        """Lets something happen to a person. Returns whether it changed anything."""
+        before = person.journey
+        person.journey, decided = advance(before, event, shape)
+        for one in decided:
+            self.decisions.append((person.workspace_id, person.run_id, person.id, one))
+            if one.kind == "skip":
+                self.tally.add(person.run_id, f"step:{one.step}:skipped")
+        if person.journey == before:
+            return False
+        self.people[person.id] = person
+        if person.journey.outcome is not before.outcome:
+            self.tally.add(person.run_id, f"outcome:{before.outcome}", -1)
+            self.tally.add(person.run_id, f"outcome:{person.journey.outcome}")
+        if before.reached_at is None and person.journey.reached_at is not None:
+            self.tally.add(person.run_id, "people:delivered")
+        return True
+
+    def touch(self, person: Person) -> None:
+        """The person's row is written though the journey did not move."""
+        self.people[person.id] = person
+
+    def tell(self, message: MessageRow | None, one: News, run_id: Id, step: int, channel: str) -> None:
+        """News of a message, and the figures it moves. `message` is the row as it was, None when it was just begun."""
+        was = message.status if message else Status.SENDING
+        self.news.append(one)
+        if one.status <= was or one.code == UNSENT:
+            return
+        for reached, key in ((Status.QUEUED, "sent"), (Status.DELIVERED, "delivered"), (Status.READ, "read")):
+            if was < reached <= one.status and not (reached is Status.QUEUED and one.status in NOT_DELIVERED):
+                self.tally.add(run_id, f"step:{step}:{key}")
+        if one.status in NOT_DELIVERED:
+            self.tally.add(run_id, f"step:{step}:failed")
+            self.tally.add(run_id, f"fail:{channel}:{one.code}")
+        if was in NOT_DELIVERED and one.status in ARRIVED:
+            self.tally.add(run_id, f"step:{step}:failed", -1)
+
+    def accepted(self, person: Person) -> None:
+        """A vendor took a message; the first one of a person counts them as sent to."""
+        self.tally.add(person.run_id, f"minute:{self.now // MINUTE}")
+        if not person.handed:
+            person.handed = True
+            self.touch(person)
+            self.tally.add(person.run_id, "people:sent")
+
+    def read(self, person: Person) -> None:
+        """The person has read a message; the first one counts."""
+        if not person.read:
+            person.read = True
+            self.touch(person)
+            self.tally.add(person.run_id, "people:read")
+
+    def write(self, c: Connection) -> None:
+        """Writes all of it."""
+        messages.tell(c, self.news)
+        recipients.save(c, self.people.values())
+        messages.record_decisions(c, self.decisions, self.now)
+        self.tally.write(c)
+
+
+def end_all(changes: Changes, people: Iterable[Person], shapes: Mapping[Id, Shape], why: str) -> None:
+    """The campaign was ended: nobody of these gets anything more."""
+    for person in people:
+        person.unit_id = None
+        changes.advance(person, Event(Happening.ENDED, changes.now, reason=why), shapes[person.run_id])
+
+
+OPEN_OUTCOMES = frozenset({Outcome.WAITING, Outcome.SENDING})

@@ -1,0 +1,147 @@
+"""What the wheels share: the store, the wire, the clock, the vendor accounts, and the plans they have read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+from sqlalchemy import Connection
+
+from campana.channels.contract import Channel, Content, Render, Settings, VendorTemplate
+from campana.clock import Clock
+from campana.core.campaign import Plan, Step
+from campana.core.durations import DAY, HOUR, MINUTE, SECOND, Durations
+from campana.core.exchange import Request, Response
+from campana.core.failure import Waits
+from campana.core.ids import Id
+from campana.core.journey import Shape
+from campana.core.message import Lost, Unsent
+from campana.store import accounts
+from campana.store.campaigns import RunRow
+from campana.store.database import Database
+
+LEASE = 30 * SECOND  # real time
+CALL_TIMEOUT = 15 * SECOND
+MARGIN = 5 * SECOND
+
+
+class Exchange(Protocol):
+    """Sends one request, not after `deadline` (boot time); `before` is called at the moment it leaves."""
+
+    async def __call__(
+        self, request: Request, deadline: int, before: Callable[[], None] | None = None
+    ) -> Response | Lost | Unsent: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A connected vendor account."""
+
+    id: Id
+    name: str
+    channel: Channel
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """A run's plan as the wheels use it."""
+
+    plan: Plan
+    shape: Shape
+    columns: tuple[str, ...]
+
+    def step(self, position: int) -> Step:
+        return self.plan.steps[position]
+
+    def cells(self, packed: str) -> dict[str, str]:
+        """A person's cells by column."""
+        return dict(zip(self.columns, msgspec.json.decode(packed, type=list[str]), strict=False))
+
+
+@dataclass
+class House:
+    """One process's share in the work. Nothing here is state that a crash could lose."""
+
+    db: Database
+    exchange: Exchange
+    clock: Clock
+    durations: Durations
+    channels: Mapping[str, Channel]
+    accounts: dict[Id, Account]  # by integration id
+    hook_url: Callable[[str], str]  # where a vendor tells us things, by integration name
+    journal: Callable[[Id], None]  # writes down that a message's call begins
+    begun: Callable[[Id, Id], bool | None]  # whether the journal of a token has that message; None: it cannot be read
+    new_token: Callable[[], Id]  # names a claim, and the journal its calls are written to
+    wake: Callable[[str], None] = lambda topic: None
+    boottime: Callable[[], int] = lambda: 0
+    lease: int = LEASE
+    plans: dict[Id, RunPlan] = field(default_factory=dict)
+    renders: dict[tuple[Any, ...], Render] = field(default_factory=dict)
+
+    @property
+    def waits(self) -> Waits:
+        """Backoff, as the clock will show it."""
+        of = self.durations.of
+        return Waits(of(SECOND), of(300 * SECOND), of(HOUR), of(DAY))
+
+    @property
+    def recheck(self) -> int:
+        """How long a flow stays closed before its gate is looked at again."""
+        return self.durations.of(MINUTE)
+
+    def by_name(self, name: str) -> Account | None:
+        """The account of that name."""
+        return next((account for account in self.accounts.values() if account.name == name), None)
+
+    def plan_of(self, run_id: Id, plan: str, columns: str) -> RunPlan:
+        """A frozen plan, read once."""
+        found = self.plans.get(run_id)
+        if found is None:
+            found = self.plans[run_id] = read_plan(plan, columns, self.durations)
+        return found
+
+    def plan_of_run(self, run: RunRow) -> RunPlan:
+        """The plan of that run."""
+        return self.plan_of(run.id, run.plan, run.columns)
+
+    def renderer(self, c: Connection, run_id: Id, position: int, step: Step, integration_id: Id) -> Render:
+        """What renders a step for a person, with the template as it stands now; raises UnfitContent when it cannot be sent."""
+        template = None
+        key: tuple[Any, ...]
+        if step.template is not None:
+            row = accounts.find_template(c, integration_id, step.template, step.language or "")
+            template = (
+                None
+                if row is None
+                else VendorTemplate(
+                    row.name,
+                    row.language,
+                    row.status,
+                    row.category,
+                    row.parameter_format,
+                    msgspec.json.decode(row.components),
+                    row.vendor_id,
+                )
+            )
+            key = (run_id, position, row and row.status, row and row.components)
+        else:
+            key = (run_id, position)
+        found = self.renders.get(key)
+        if found is None:
+            content = Content(step.text, step.template, step.language, step.values)
+            found = self.renders[key] = self.channels[step.channel].compile(content, template)
+        return found
+
+
+def read_plan(plan: str, columns: str, durations: Durations) -> RunPlan:
+    """A plan from its row; journey times are scaled here, once."""
+    frozen = Plan.model_validate_json(plan)
+    shape = Shape(
+        tuple(None if step.deadline is None else durations.of(step.deadline) for step in frozen.steps),
+        tuple(durations.of(step.delay) if step.delay else 0 for step in frozen.steps),
+        frozen.last_fallback,
+    )
+    return RunPlan(frozen, shape, tuple(msgspec.json.decode(columns, type=list[str])))

@@ -1,0 +1,148 @@
+"""Launching: a campaign and its audience become a run whose plan is frozen. What cannot be sent is refused here, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from campana.channels.contract import Channel, UnfitContent
+from campana.core.campaign import CampaignFile, FollowUp, Message, Plan, Step
+from campana.core.durations import HOUR
+from campana.core.ids import Id, new_id
+from campana.core.template import compile_text, unknown_fields
+from campana.engine.house import House
+from campana.store import accounts, audiences, campaigns, flows, recipients
+from campana.store.accounts import SenderRow
+
+
+class Refused(ValueError):
+    """The campaign cannot be launched as it is; the sentence says what to change."""
+
+
+def make_plan(file: CampaignFile, senders: Iterable[SenderRow], channels: Mapping[str, Channel]) -> Plan:
+    """The steps of a campaign file, with senders found by name and every deadline decided."""
+    by_name = {sender.name: sender for sender in senders}
+    steps = [_step("primary", file.primary, by_name, channels)]
+    steps += [_step("fallback", one, by_name, channels) for one in file.fallbacks]
+    steps += [_step("follow_up", one, by_name, channels) for one in file.follow_ups]
+    return Plan(steps=tuple(steps), hours=file.hours)
+
+
+def _step(kind: str, message: Message, senders: Mapping[str, SenderRow], channels: Mapping[str, Channel]) -> Step:
+    sender = senders.get(message.sender)
+    if sender is None:
+        known = ", ".join(sorted(senders)) or "none yet"
+        raise Refused(f"There is no sender named {message.sender!r}. Senders in the settings: {known}.")
+    if not sender.active:
+        raise Refused(f"The sender {message.sender!r} is switched off. Switch it on, or choose another.")
+    channel = channels[sender.kind]
+    deadline = message.not_delivered_after or channel.default_deadline
+    return Step(
+        kind=kind,
+        sender=sender.id.hex(),
+        channel=sender.kind,
+        text=message.text,
+        template=message.template,
+        language=message.language,
+        values=message.values,
+        deadline=deadline if channel.receipts else HOUR,
+        delay=message.after if isinstance(message, FollowUp) else 0,
+    )
+
+
+def check_fields(plan: Plan, columns: Sequence[str]) -> None:
+    """Refuses a step that names a column the audience does not have."""
+    for step in plan.steps:
+        for text in (step.text, *step.values.values()):
+            unknown = unknown_fields(compile_text(text), columns) if text else ()
+            if unknown:
+                raise Refused(
+                    f"The {step.kind.replace('_', '-')} message uses {_list(unknown)}, which is no column of the audience. "
+                    f"Its columns: {', '.join(columns)}."
+                )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(f"{{{{{name}}}}}" for name in names)
+
+
+def launch(
+    c: Connection, house: House, workspace_id: Id, file: CampaignFile, definition: str, audience_id: Id, starts_at: int, now: int
+) -> Id:
+    """Makes the campaign and its run in one transaction. Returns the run. A second of the same name is refused."""
+    if campaigns.find_by_name(c, workspace_id, file.name) is not None:
+        raise Refused(f"There is already a campaign named {file.name!r}. Choose another name.")
+    audience = audiences.facts(c, audience_id)
+    if not audience.offered:
+        raise Refused("Nobody of the audience can be written to. Fix the flagged rows, or choose another file.")
+    columns = msgspec.json.decode(audience.columns, type=list[str])
+    plan = make_plan(file, accounts.senders(c, workspace_id), house.channels)
+    check_fields(plan, columns)
+    campaign_id = campaigns.create(c, workspace_id, file.name, "one_time", definition, file.tags, now)
+    run_id = _free_id(c, now)
+    campaigns.add_run(
+        c,
+        {
+            "id": run_id,
+            "workspace_id": workspace_id,
+            "campaign_id": campaign_id,
+            "status": "scheduled",
+            "plan": plan.model_dump_json(by_alias=True),
+            "columns": audience.columns,
+            "audience_id": audience_id,
+            "offered": audience.offered,
+            "starts_at": starts_at,
+            "created_at": now,
+        },
+    )
+    flows.ensure(c, workspace_id, run_id, [bytes.fromhex(step.sender) for step in plan.steps])
+    _check_content(c, house, run_id, plan)
+    return run_id
+
+
+def _free_id(c: Connection, now: int) -> Id:
+    """A run id whose people have a prefix of their own."""
+    found = new_id(now)
+    while campaigns.prefix_taken(c, found):
+        found = new_id(now)
+    return found
+
+
+def _check_content(c: Connection, house: House, run_id: Id, plan: Plan) -> None:
+    for position, step in enumerate(plan.steps):
+        integration_id = accounts.integration_of_sender(c, bytes.fromhex(step.sender))
+        try:
+            house.renderer(c, run_id, position, step, integration_id)
+        except UnfitContent as error:
+            raise Refused(f"The {step.kind.replace('_', '-')} message cannot be sent: {error}") from error
+
+
+# --- a run's life -----------------------------------------------------------------------------------------------------------
+
+
+def pause(c: Connection, run_id: Id, now: int) -> bool:
+    """Nothing more is handed over; False when the run is not sending or scheduled."""
+    return campaigns.change_run(c, run_id, ["sending"], status="paused", paused_at=now)
+
+
+def resume(c: Connection, run_id: Id, now: int) -> bool:
+    """The run goes on, and with it the senders and steps that its trouble had stopped."""
+    run = campaigns.get_run(c, run_id)
+    if run is None or run.status not in campaigns.LIVE:
+        return False
+    plan = Plan.model_validate_json(run.plan)
+    accounts.resume_senders(c, [bytes.fromhex(step.sender) for step in plan.steps])
+    flows.reopen(c, run_id)
+    return campaigns.change_run(c, run_id, ["paused"], status="sending", paused_at=None) or run.status != "paused"
+
+
+def finish(c: Connection, run_id: Id, now: int) -> bool:
+    """Ends the run for good: one row, which *start* sees at once. False when it is over already."""
+    return campaigns.change_run(c, run_id, ["scheduled", "sending", "paused"], status="ended", finished_at=now)
+
+
+def people_left(c: Connection, run_id: Id) -> int:
+    """How many people would get nothing more if the run were ended now."""
+    return recipients.count_open(c, run_id)

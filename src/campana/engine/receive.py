@@ -1,0 +1,253 @@
+"""Receiving: what vendors and people told us becomes statuses, journeys and conversations, 500 hooks a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from campana.core.exchange import Hook
+from campana.core.failure import Verdict, verdict
+from campana.core.ids import Id, new_id
+from campana.core.journey import Event, Happening
+from campana.core.message import (
+    ARRIVED,
+    NOT_DELIVERED,
+    AccountNotice,
+    AddressChanged,
+    Inbound,
+    Preference,
+    Receipt,
+    Status,
+    TemplateChanged,
+    Unrecognized,
+    Wish,
+)
+from campana.core.message import Event as Told
+from campana.core.optout import wish_of
+from campana.engine.changes import Changes
+from campana.engine.house import Account, House
+from campana.engine.send import Settling
+from campana.store import accounts, campaigns, contacts, inbox, messages, recipients, suppressions
+from campana.store.messages import MessageRow, News
+from campana.store.recipients import Person
+
+BATCH = 500
+WORDS_RULE = "words of the person"
+VENDOR_RULE = "told by the vendor"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One event with the account it came by."""
+
+    account: Account
+    event: Told
+
+
+def receive(c: Connection, house: House, now: int) -> int:
+    """Understands the oldest hooks. Returns how many; 0 when there are none."""
+    hooks = inbox.take(c, BATCH)
+    told = [one for row in hooks for one in _parse(house, row)]
+    apply(c, house, told, now)
+    inbox.done(c, [row.id for row in hooks])
+    return len(hooks)
+
+
+def _parse(house: House, row: Any) -> list[Heard]:
+    account = house.by_name(row.integration)
+    if account is None:
+        return []
+    hook = Hook(row.method, row.url, msgspec.json.decode(row.headers, type=dict[str, str]), row.body, row.at)
+    events, _ = account.channel.parse_webhook(account.settings, hook)
+    return [Heard(account, event) for event in events]
+
+
+def apply(c: Connection, house: House, told: Sequence[Heard], now: int) -> None:
+    """Lets everything that was told take effect: receipts in one set, what people wrote one by one in their order."""
+    receipts = [(one.account, one.event) for one in told if isinstance(one.event, Receipt)]
+    if receipts:
+        _take_receipts(c, house, receipts, now)
+    for one in told:
+        if not isinstance(one.event, Receipt):
+            _take(c, house, one.account, one.event, now)
+
+
+# --- receipts ---------------------------------------------------------------------------------------------------------------
+
+
+def _take_receipts(c: Connection, house: House, receipts: Sequence[tuple[Account, Receipt]], now: int) -> None:
+    rows = messages.load(c, {one.message_id for _, one in receipts if one.message_id})
+    for account, one in receipts:
+        if one.message_id not in rows:
+            row = _by_alias(c, account, one)
+            if row is None:
+                workspace_id = workspace_of(c, account)
+                inbox.keep_strays(c, workspace_id, account.name, [f"receipt for no message of ours: {one}"], now)
+            else:
+                rows[row.id] = row
+    known = {row.vendor_id: row for row in rows.values() if row.vendor_id}
+    people = {person.id: person for person in recipients.load(c, sorted({row.recipient_id for row in rows.values()}))}
+    changes = Changes(now)
+    settling = {account.id: Settling(house, account, changes) for account, _ in receipts}
+    for account, one in sorted(receipts, key=lambda pair: pair[1].status):
+        row = rows.get(one.message_id or b"") or known.get(one.vendor_id)
+        if row is not None:
+            rows[row.id] = _take_receipt(c, house, settling[account.id], changes, row, people[row.recipient_id], one)
+    changes.write(c)
+    for one_settling in settling.values():
+        one_settling.write(c)
+
+
+def _by_alias(c: Connection, account: Account, receipt: Receipt) -> MessageRow | None:
+    """The message of a receipt that carries only the vendor's id: among those of the person it went to."""
+    if not receipt.alias:
+        return None
+    workspace_id = workspace_of(c, account)
+    contact_id = contacts.find(c, workspace_id, [f"{account.channel.alias_kind}:{receipt.alias}", f"phone:+{receipt.alias}"])
+    if contact_id is None:
+        return None
+    people = recipients.of_contact(c, contact_id)
+    theirs = messages.of_people(c, [person.id for person in people])
+    return next((row for row in theirs if row.vendor_id == receipt.vendor_id), None)
+
+
+def workspace_of(c: Connection, account: Account) -> Id:
+    """The workspace an account belongs to."""
+    return accounts.workspace_of_integration(c, account.id)
+
+
+def _take_receipt(
+    c: Connection, house: House, settling: Settling, changes: Changes, row: MessageRow, person: Person, receipt: Receipt
+) -> MessageRow:
+    """One receipt. What ranks no higher than what is known changes nothing but the times."""
+    run = campaigns.get_run(c, row.run_id)
+    if run is None:
+        return row
+    plan = house.plan_of_run(run)
+    current = person.message_id == row.id
+    was_uncertain = row.status < Status.QUEUED
+    settling.workspace_id = person.workspace_id
+    if receipt.alias:
+        settling.aliases.append((person.contact_id, f"{settling.account.channel.alias_kind}:{receipt.alias}"))
+    if receipt.status in NOT_DELIVERED and receipt.status > row.status and receipt.failure:
+        settling.sender_id = row.sender_id
+        settling.failed(row, person, receipt.failure, current, plan, receipt.status)
+        return replace(row, status=receipt.status)
+    if receipt.failure and verdict(receipt.failure, 1) is Verdict.OPTED_OUT:
+        settling.suppressed.append((person.workspace_id, row.to, receipt.failure, row.id))
+    changes.tell(row, News(row.id, receipt.status, changes.now, receipt.vendor_id), row.run_id, row.step, row.channel)
+    if receipt.status <= row.status:
+        return row
+    if was_uncertain:
+        changes.accepted(person)
+    if receipt.status in ARRIVED:
+        changes.advance(person, Event(Happening.DELIVERED, changes.now, current), plan.shape)
+    elif was_uncertain and current:
+        changes.advance(person, Event(Happening.ACCEPTED, changes.now), plan.shape)
+    if receipt.status is Status.READ:
+        changes.read(person)
+    return replace(row, status=receipt.status, vendor_id=row.vendor_id or receipt.vendor_id)
+
+
+# --- what people write ------------------------------------------------------------------------------------------------------
+
+
+def _take(c: Connection, house: House, account: Account, event: Told, now: int) -> None:
+    workspace_id = workspace_of(c, account)
+    if isinstance(event, Inbound):
+        _take_inbound(c, house, account, workspace_id, event, now)
+    elif isinstance(event, Preference):
+        contact_id = contacts.find_or_make(c, workspace_id, event.aliases, now)
+        _take_wish(c, house, account, workspace_id, contact_id, event.wish, VENDOR_RULE, event.scope, now)
+    elif isinstance(event, TemplateChanged):
+        accounts.change_template(c, account.id, event.name, event.language, event.status, event.category, now)
+    elif isinstance(event, AddressChanged):
+        kind = account.channel.alias_kind
+        contact_id = contacts.find_or_make(c, workspace_id, [f"{kind}:{event.old}", f"phone:+{event.old}"], now)
+        contacts.add_aliases(c, workspace_id, [(contact_id, f"{kind}:{event.new}")])
+    elif isinstance(event, AccountNotice):
+        accounts.note_integration(c, account.id, event.words)
+    elif isinstance(event, Unrecognized):
+        inbox.keep_strays(c, workspace_id, account.name, [event.words], now)
+
+
+def _take_inbound(c: Connection, house: House, account: Account, workspace_id: Id, event: Inbound, now: int) -> None:
+    """A reply ends the journey it belongs to; STOP reaches all of the person's journeys."""
+    contact_id = contacts.find_or_make(c, workspace_id, event.aliases, now)
+    journeys = recipients.of_contact(c, contact_id)
+    theirs = _belongs_to(c, journeys, event)
+    medium = account.channel.suppresses
+    conversation_id = inbox.open_conversation(
+        c, workspace_id, contact_id, theirs.run_id if theirs else None, theirs.id if theirs else None, now
+    )
+    row = {
+        "id": new_id(now),
+        "workspace_id": workspace_id,
+        "integration_id": account.id,
+        "vendor_id": event.vendor_id,
+        "contact_id": contact_id,
+        "conversation_id": conversation_id,
+        "recipient_id": theirs.id if theirs else None,
+        "medium": medium,
+        "kind": event.kind,
+        "text": event.text,
+        "at": now,
+    }
+    if not inbox.add_inbound(c, row):
+        return
+    contacts.wrote_in(c, workspace_id, contact_id, medium, now)
+    if not event.is_reply:
+        return
+    wish = event.wish or wish_of(event.text)
+    if wish is Wish.STOP or (wish is Wish.START and _is_suppressed(c, workspace_id, contact_id, medium)):
+        rule = VENDOR_RULE if event.wish else WORDS_RULE
+        _take_wish(c, house, account, workspace_id, contact_id, wish, rule, event.text, now)
+    elif theirs is not None:
+        changes = Changes(now)
+        run = campaigns.get_run(c, theirs.run_id)
+        if run is not None:
+            changes.advance(theirs, Event(Happening.REPLIED, now), house.plan_of_run(run).shape)
+        changes.write(c)
+
+
+def _belongs_to(c: Connection, journeys: Sequence[Person], event: Inbound) -> Person | None:
+    """The journey of the quoted message, else of the last message sent to this person."""
+    written = [person for person in journeys if person.message_id is not None]
+    if event.quotes and written:
+        for row in messages.of_people(c, [person.id for person in written]):
+            if row.vendor_id == event.quotes:
+                return next(person for person in written if person.id == row.recipient_id)
+    return max(written, key=lambda person: person.message_id or b"", default=None)
+
+
+def _addresses(c: Connection, contact_id: Id) -> list[str]:
+    return [value for kind, value in contacts.addresses_of(c, contact_id) if kind in {"phone", "email"}]
+
+
+def _is_suppressed(c: Connection, workspace_id: Id, contact_id: Id, medium: str) -> bool:
+    found = suppressions.among(c, workspace_id, _addresses(c, contact_id))
+    return any(what in {medium, suppressions.ALL} for _, what in found)
+
+
+def _take_wish(
+    c: Connection, house: House, account: Account, workspace_id: Id, contact_id: Id, wish: Wish, rule: str, proof: str, now: int
+) -> None:
+    medium = account.channel.suppresses
+    addresses = _addresses(c, contact_id)
+    if wish is Wish.START:
+        suppressions.lift(c, workspace_id, addresses, medium)
+        return
+    if wish is not Wish.STOP:
+        return
+    suppressions.suppress(c, workspace_id, addresses, medium, now, rule, proof)
+    changes = Changes(now)
+    for person in recipients.of_contact(c, contact_id):
+        run = campaigns.get_run(c, person.run_id)
+        if run is not None:
+            event = Event(Happening.OPTED_OUT, now, reason=f"{rule}: {proof[:80]}")
+            changes.advance(person, event, house.plan_of_run(run).shape)
+    changes.write(c)

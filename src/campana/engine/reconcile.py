@@ -1,0 +1,151 @@
+"""Reconciling: attempts whose answer was lost are settled by asking the vendor, or by waiting for their receipt.
+
+What cannot be settled becomes *unknown* and is listed for people. Nothing is ever sent again on a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from campana.channels.contract import Found, LookUp
+from campana.core.durations import SECOND
+from campana.core.exchange import Response
+from campana.core.ids import Id
+from campana.core.journey import Event, Happening
+from campana.core.message import Outgoing, Receipt, Status
+from campana.engine.changes import Changes
+from campana.engine.house import CALL_TIMEOUT, Account, House
+from campana.engine.receive import Heard, apply
+from campana.store import accounts, campaigns, messages, recipients
+from campana.store.messages import MessageRow, News
+
+BATCH = 20
+PAGES = 20  # of a vendor's list, before we say that it cannot tell
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What asking about one message brought: messages the vendor holds, a receipt, or no answer at all."""
+
+    found: Sequence[Found] = ()
+    receipt: Receipt | None = None
+    failed: str | None = None
+
+
+async def reconcile(house: House) -> int:
+    """Asks about what is due to be asked. Returns how many messages it dealt with."""
+    now = house.clock.now()
+    rows = await house.db.run(messages.take_askable, now, now + house.lease, BATCH)
+    for row in rows:
+        account = await house.db.read(_account_of, house, row)
+        look_up = account.channel.look_up if account else None
+        if account is None or look_up is None:
+            await house.db.run(give_up, house, row, house.clock.now())
+            continue
+        address = await house.db.read(accounts.sender_address, row.sender_id)
+        asked = await ask(house, account, look_up, row, address)
+        await house.db.run(settle, house, account, look_up, row, address, asked, house.clock.now())
+    return len(rows)
+
+
+def _account_of(c: Connection, house: House, row: MessageRow) -> Account | None:
+    return house.accounts.get(accounts.integration_of_sender(c, row.sender_id))
+
+
+async def ask(house: House, account: Account, look_up: LookUp, row: MessageRow, address: str) -> Asked:
+    """One look-up, over all pages. A message the vendor has taken is asked about by the vendor's id."""
+    deadline = house.boottime() + CALL_TIMEOUT
+    if row.status >= Status.QUEUED and row.vendor_id and look_up.status_request and look_up.status_found:
+        answer = await house.exchange(look_up.status_request(account.settings, row.vendor_id), deadline)
+        if isinstance(answer, Response):
+            return Asked(receipt=look_up.status_found(answer))
+        return Asked(failed=answer.reason)
+    found: list[Found] = []
+    request = look_up.request(account.settings, _outgoing(row, address))
+    for _ in range(PAGES):
+        answer = await house.exchange(request, deadline)
+        if not isinstance(answer, Response):
+            return Asked(failed=answer.reason)
+        if answer.code != 200:
+            return Asked(failed=f"the vendor answered {answer.code}")
+        page, following = look_up.found(answer)
+        found += page
+        if following is None:
+            return Asked(found)
+        request = look_up.next_page(account.settings, following)
+    return Asked(failed="the vendor's list is too long")
+
+
+def _outgoing(row: MessageRow, address: str) -> Outgoing:
+    return Outgoing(row.id, address, row.to, {"text": row.text}, "", row.started_at)
+
+
+def settle(
+    c: Connection, house: House, account: Account, look_up: LookUp, row: MessageRow, address: str, asked: Asked, now: int
+) -> None:
+    """Writes down what asking brought, unless a receipt was faster."""
+    fresh = messages.load(c, [row.id]).get(row.id)
+    if fresh is None:
+        return
+    if fresh.status >= Status.QUEUED:
+        messages.ask_again(c, row.id, None, row.asks + 1)
+        if asked.receipt and asked.receipt.status > fresh.status:
+            apply(c, house, [Heard(account, _with_id(asked.receipt, row.id))], now)
+        return
+    if asked.failed is not None:
+        messages.ask_again(c, row.id, now + house.durations.of(30 * SECOND), row.asks)
+        return
+    ours = _claim(c, row, look_up, _outgoing(row, address), asked.found)
+    if ours is not None:
+        receipt = ours.receipt or Receipt(ours.vendor_id, Status.QUEUED, now)
+        apply(c, house, [Heard(account, _with_id(receipt, row.id))], now)
+    elif row.asks + 1 < len(look_up.asks):
+        wait = look_up.asks[row.asks + 1] - look_up.asks[row.asks]
+        messages.ask_again(c, row.id, now + house.durations.of(wait), row.asks + 1)
+    else:
+        _never_taken(c, house, row, now)
+
+
+def _with_id(receipt: Receipt, message_id: Id) -> Receipt:
+    return Receipt(receipt.vendor_id, receipt.status, receipt.at, message_id, receipt.failure, receipt.alias)
+
+
+def _claim(c: Connection, row: MessageRow, look_up: LookUp, outgoing: Outgoing, found: Sequence[Found]) -> Found | None:
+    """The oldest message the vendor holds that fits and is no other message of ours."""
+    person = recipients.load(c, [row.recipient_id])[0]
+    ours = recipients.of_contact(c, person.contact_id)
+    claimed = {one.vendor_id for one in messages.of_people(c, {person.id, *(other.id for other in ours)})}
+    fits = [one for one in found if look_up.matches(outgoing, one) and one.vendor_id not in claimed]
+    return min(fits, key=lambda one: one.created_at, default=None)
+
+
+def _never_taken(c: Connection, house: House, row: MessageRow, now: int) -> None:
+    """The vendor does not have it, twice: it was surely not accepted, and the step has its turn again."""
+    reason = "the vendor does not have it"
+    changes = Changes(now)
+    changes.tell(row, News(row.id, Status.FAILED, now, None, "unsent", reason), row.run_id, row.step, row.channel)
+    _happen(c, house, changes, row, Event(Happening.UNSENT, now, again_at=now, reason=reason))
+    changes.write(c)
+
+
+def give_up(c: Connection, house: House, row: MessageRow, now: int) -> None:
+    """Nobody can be asked and no receipt came: unknown, for people to see. The step's deadline goes on."""
+    fresh = messages.load(c, [row.id]).get(row.id)
+    if fresh is None or fresh.status >= Status.QUEUED:
+        messages.ask_again(c, row.id, None, row.asks)
+        return
+    reason = "the answer was lost and no receipt has come"
+    changes = Changes(now)
+    changes.tell(fresh, News(row.id, Status.UNKNOWN, now, None, None, reason), row.run_id, row.step, row.channel)
+    _happen(c, house, changes, row, Event(Happening.UNKNOWN, now, reason=reason))
+    changes.write(c)
+
+
+def _happen(c: Connection, house: House, changes: Changes, row: MessageRow, event: Event) -> None:
+    person = recipients.load(c, [row.recipient_id])[0]
+    run = campaigns.get_run(c, row.run_id)
+    if run is not None and person.message_id == row.id:
+        changes.advance(person, event, house.plan_of_run(run).shape)

@@ -1,0 +1,52 @@
+"""Recovering: units whose worker is gone are ready again; what it had started is uncertain, or surely was never sent."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from campana.core.journey import Event, Happening
+from campana.core.message import Status
+from campana.engine.changes import Changes
+from campana.engine.house import House
+from campana.engine.send import first_ask
+from campana.store import campaigns, messages, recipients, units
+from campana.store.messages import News
+from campana.store.units import Unit
+
+REASON = "the process that was sending it stopped"
+
+
+def recover(c: Connection, house: House, now: int, everything: bool = False) -> int:
+    """Takes over from workers that are gone. Returns how many units it made ready.
+
+    With `everything`, leases do not matter: only for the one process there is, before it starts to work.
+    """
+    lost = units.abandoned(c, now, everything)
+    for unit in lost:
+        _recover_unit(c, house, unit, now)
+    return len(lost)
+
+
+def _recover_unit(c: Connection, house: House, unit: Unit, now: int) -> None:
+    changes = Changes(now)
+    attempts = messages.open_in_unit(c, unit.id)
+    people = {person.id: person for person in recipients.load(c, sorted(one.recipient_id for one in attempts))}
+    for row in attempts:
+        person = people[row.recipient_id]
+        run = campaigns.get_run(c, row.run_id)
+        if run is None:
+            continue
+        shape = house.plan_of_run(run).shape
+        current = person.message_id == row.id
+        if house.begun(unit.token, row.id) is False:
+            news = News(row.id, Status.FAILED, now, None, "unsent", f"{REASON} before the call")
+            event = Event(Happening.UNSENT, now, current, again_at=now, reason=REASON)
+        else:
+            ask_at = first_ask(house, house.channels[row.channel], now)
+            news = News(row.id, Status.UNCERTAIN, now, None, None, REASON, ask_at)
+            event = Event(Happening.UNCERTAIN, now, current, reason=REASON)
+        changes.tell(row, news, row.run_id, row.step, row.channel)
+        if current:
+            changes.advance(person, event, shape)
+    changes.write(c)
+    units.release(c, unit, now)

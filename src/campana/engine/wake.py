@@ -1,0 +1,124 @@
+"""What time brings: runs start, receipts are overdue, runs end, everybody of an ended run gets an outcome."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from campana.core.ids import Id
+from campana.core.journey import Event, Happening
+from campana.core.message import Status
+from campana.engine.changes import Changes, end_all
+from campana.engine.house import House
+from campana.store import campaigns, counters, flows, inbox, messages, recipients
+from campana.store.campaigns import RunRow
+from campana.store.messages import MessageRow
+from campana.store.recipients import Person
+
+BATCH = 500
+ENROL = 1000
+
+
+def start_runs(c: Connection, house: House, now: int) -> int:
+    """Scheduled runs whose time has come are sending. Exactly once: the row's state decides."""
+    started = 0
+    for run in campaigns.runs_with_status(c, ["scheduled"], starting_by=now):
+        started += campaigns.change_run(c, run.id, ["scheduled"], status="sending", started_at=now)
+    return started
+
+
+def enrol(c: Connection, house: House, now: int) -> int:
+    """Enrols the next batch of every run that has begun. Returns how many people it enrolled."""
+    enrolled = 0
+    for run in [*campaigns.runs_with_status(c, ["sending", "paused"]), *campaigns.unswept_runs(c)]:
+        if run.enrolled or run.audience_id is None:
+            continue
+        last, n = recipients.enrol(c, run, ENROL, now)
+        complete = last == run.enrolled_through
+        campaigns.note_enrolled(c, run.id, last, complete)
+        tally = counters.Tally()
+        tally.add(run.id, "outcome:waiting", n)
+        tally.write(c)
+        enrolled += n
+        if enrolled >= ENROL:
+            break
+    return enrolled
+
+
+def deadlines(c: Connection, house: House, now: int) -> int:
+    """People whose receipt is overdue. Where the vendor can be asked it is asked once more before the step is given up."""
+    people = recipients.due_clocks(c, flows.clock_flows(c), now, BATCH)
+    if not people:
+        return 0
+    rows = messages.load(c, [person.message_id for person in people if person.message_id])
+    changes = Changes(now)
+    for person in people:
+        row = rows.get(person.message_id) if person.message_id else None
+        if row is not None and _worth_asking(house, row):
+            messages.ask_again(c, row.id, now, row.asks)
+            _put_off(changes, person, now + house.recheck)
+        else:
+            run = campaigns.get_run(c, person.run_id)
+            if run is not None:
+                _expire(house, changes, person, run, row)
+    changes.write(c)
+    return len(people)
+
+
+def _worth_asking(house: House, row: MessageRow) -> bool:
+    """The vendor took it and can be asked, and has not been asked yet."""
+    look_up = house.channels[row.channel].look_up
+    taken = Status.QUEUED <= row.status < Status.ERROR
+    return taken and row.asks == 0 and look_up is not None and look_up.status_request is not None and bool(row.vendor_id)
+
+
+def _put_off(changes: Changes, person: Person, until: int) -> None:
+    person.journey = replace(person.journey, due_at=until)
+    changes.touch(person)
+
+
+def _expire(house: House, changes: Changes, person: Person, run: RunRow, row: MessageRow | None) -> None:
+    """Without a receipt in time: not delivered, but for channels that have no receipts."""
+    plan = house.plan_of_run(run)
+    channel = house.channels[plan.step(person.journey.step).channel]
+    if not channel.receipts and not person.journey.unknown:
+        changes.advance(person, Event(Happening.DELIVERED, changes.now), plan.shape)
+        return
+    changes.advance(person, Event(Happening.DEADLINE, changes.now, reason="no receipt in time"), plan.shape)
+
+
+def finish_runs(c: Connection, now: int) -> list[Id]:
+    """Runs whose people have all completed their journey are sent."""
+    ended = []
+    candidates = [run for run in campaigns.runs_with_status(c, ["sending"]) if run.enrolled]
+    figures = counters.figures(c, [run.id for run in candidates]) if candidates else {}
+    for run in candidates:
+        counts = figures[run.id]
+        idle = counts["outcome:waiting"] + counts["outcome:sending"] == 0
+        if (
+            idle
+            and recipients.all_done(c, run.id)
+            and campaigns.change_run(c, run.id, ["sending"], status="sent", finished_at=now)
+        ):
+            ended.append(run.id)
+    return ended
+
+
+def sweep(c: Connection, house: House, now: int) -> int:
+    """Gives the people of an ended run their outcome, a batch at a time, and closes its conversations."""
+    swept = 0
+    for run in campaigns.unswept_runs(c):
+        if run.audience_id is not None and not run.enrolled:
+            continue  # those not enrolled yet are enrolled first: everybody has an outcome
+        people = recipients.open_people(c, run.id, BATCH)
+        changes = Changes(now)
+        end_all(changes, people, {run.id: house.plan_of_run(run).shape}, "the campaign was ended")
+        changes.write(c)
+        swept += len(people)
+        if not people:
+            inbox.close_conversations(c, run.id, now)
+            campaigns.change_run(c, run.id, ["ended"], swept=True)
+        if swept >= BATCH:
+            break
+    return swept

@@ -1,0 +1,157 @@
+"""Turning the wheels: once, for a rehearsal or a test; or for as long as a process lives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from sqlalchemy import Connection
+
+from campana.core.ids import Id
+from campana.engine import cut, receive, reconcile, recover, wake
+from campana.engine.house import House
+from campana.engine.send import send_unit
+from campana.store import campaigns, counters, flows, messages, recipients, units
+from campana.store.database import Priority, StoreTrouble
+from campana.store.units import Unit
+
+SENDERS = 8
+SHORTEST_REST = 0.2
+LONGEST_REST = 1.0
+
+log = structlog.get_logger("campana.worker")
+
+
+def pump(c: Connection, house: House, now: int) -> int:
+    """One short transaction of everything that time brings. Returns how much there was to do."""
+    done = wake.start_runs(c, house, now)
+    done += recover.recover(c, house, now)
+    done += wake.deadlines(c, house, now)
+    done += wake.sweep(c, house, now)
+    done += cut.cut(c, now)
+    return done
+
+
+def house_keeping(c: Connection, house: House, now: int) -> int:
+    """Folds figures, and says of runs that they are over."""
+    folded = counters.fold(c)
+    return folded + len(wake.finish_runs(c, now))
+
+
+def claim(c: Connection, house: House, now: int) -> Unit | None:
+    """The next ready unit for this worker."""
+    return units.claim(c, house.new_token(), now, now + house.lease)
+
+
+def next_moment(c: Connection, now: int) -> int | None:
+    """When the next thing is due that is not due yet: a rehearsal jumps there."""
+    sending = campaigns.runs_with_status(c, ["sending", "paused"])
+    theirs: list[Id] = []
+    for run in sending:
+        theirs += flows.of_run(c, run.id)
+    moments = (
+        campaigns.next_start(c),
+        flows.next_opening(c, now),
+        units.next_ready(c),
+        messages.next_ask(c),
+        recipients.next_due(c, theirs, now),
+    )
+    return min((one for one in moments if one is not None), default=None)
+
+
+async def turn(house: House) -> int:
+    """Turns every wheel once. Returns how much there was to do; 0 means that only time can bring more."""
+    db, now = house.db, house.clock.now
+    done = await db.run(pump, house, now())
+    done += await db.run(wake.enrol, house, now())
+    done += await db.run(receive.receive, house, now())
+    while unit := await db.run(claim, house, now()):
+        done += 1 + await send_unit(house, unit)
+    done += await reconcile.reconcile(house)
+    return done + await db.run(house_keeping, house, now())
+
+
+class Worker:
+    """All wheels of one process, each turning in its own task until told to stop."""
+
+    def __init__(self, house: House, woken: Callable[[str, float], Awaitable[object]]) -> None:
+        self.house = house
+        self.woken = woken
+        self.stopping = asyncio.Event()
+        self.trouble: Exception | None = None
+
+    async def run(self) -> None:
+        """Turns the wheels until `stop`; then everything that was handed over is settled. Raises what stopped it."""
+        wheels: list[tuple[str, Callable[[], Awaitable[int]]]] = [
+            ("pump", self._pump),
+            ("enrol", self._enrol),
+            ("inbox", self._receive),
+            ("ask", self._reconcile),
+            ("figures", self._figures),
+            *[("units", self._send)] * SENDERS,
+        ]
+        await asyncio.gather(*(self._keep_turning(topic, wheel) for topic, wheel in wheels))
+        if self.trouble:
+            raise self.trouble
+
+    def stop(self) -> None:
+        """Lets every wheel finish what it has in hand."""
+        self.stopping.set()
+        for topic in ("pump", "enrol", "inbox", "ask", "figures", "units"):
+            self.house.wake(topic)
+
+    async def _keep_turning(self, topic: str, wheel: Callable[[], Awaitable[int]]) -> None:
+        rest = SHORTEST_REST
+        while not self.stopping.is_set():
+            try:
+                done = await wheel()
+            except StoreTrouble as error:
+                self.trouble = error
+                self.stop()
+                return
+            except Exception as error:  # one bad row must not stop the others; it is tried again, and said
+                log.exception("wheel_stumbled", wheel=topic, error=str(error))
+                done = 0
+            if done:
+                rest = SHORTEST_REST
+                continue
+            await self.woken(topic, rest)
+            rest = min(LONGEST_REST, rest * 1.5)
+
+    async def _pump(self) -> int:
+        done = await self.house.db.run(pump, self.house, self.house.clock.now())
+        if done:
+            self.house.wake("units")
+        return done
+
+    async def _enrol(self) -> int:
+        done = await self.house.db.at(Priority.LOAD, wake.enrol, self.house, self.house.clock.now())
+        if done:
+            self.house.wake("pump")
+        return done
+
+    async def _receive(self) -> int:
+        done = await self.house.db.at(Priority.RECEIVE, receive.receive, self.house, self.house.clock.now())
+        if done:
+            self.house.wake("pump")
+            self.house.wake("live")
+        return done
+
+    async def _reconcile(self) -> int:
+        return await reconcile.reconcile(self.house)
+
+    async def _figures(self) -> int:
+        done = await self.house.db.run(house_keeping, self.house, self.house.clock.now())
+        if done:
+            self.house.wake("live")
+        await self.woken("figures", SHORTEST_REST)
+        return 0
+
+    async def _send(self) -> int:
+        unit = await self.house.db.at(Priority.SETTLE, claim, self.house, self.house.clock.now())
+        if unit is None:
+            return 0
+        await send_unit(self.house, unit, self.stopping)
+        self.house.wake("pump")
+        return 1
