@@ -11,6 +11,7 @@ from typing import Any
 
 from campana.clock import VirtualClock
 from campana.core.ids import Id, derived_id
+from campana.store import reports
 from campana.store.reports import CampaignLine, FailureLine, Progress
 from campana.web.app import Actions, Application, Console, Face, create_app, serve
 from campana.web.live import Live, Topic
@@ -164,10 +165,10 @@ class World:
         """Something changed."""
         self.loop.call_soon_threadsafe(self._something.set)
 
-    async def read(self, function: Callable[..., Any], *args: Any) -> Any:
+    async def read(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """Answers the store's questions from the figures."""
         self.reads += 1
-        return list(self.lines) if function.__name__ == "campaigns" else self.progress.get(args[-1])
+        return list(self.lines) if function is reports.campaigns else self.progress.get(args[-1])
 
     async def changed(self, seconds: float) -> None:
         """As the bus does it."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 DIST = Path(__file__).parent / "static" / "dist"
 PREFIX = "/static"
@@ -30,7 +31,7 @@ def manifest(folder: Path = DIST) -> dict[str, str]:
 
 
 @get(PREFIX + "/{name:str}", include_in_schema=False, sync_to_thread=True, uncompressed=True)
-def asset(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+def asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
     """One built file; the folder is flat, so a name with a path in it is no name."""
     file = DIST / name
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"

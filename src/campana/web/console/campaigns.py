@@ -19,6 +19,7 @@ from campana.web.console.page import AnyRequest, Desk, draw, language_of, prefer
 from campana.web.live import Topic, message, named
 
 PAGE = 50
+MOST = 2000  # of the newest: what is older is found on the command line
 TAGS_SHOWN = 12
 STATUSES = ("draft", "scheduled", "sending", "paused", "sent", "ended", "failed_to_start")
 STREAM_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -98,7 +99,7 @@ def show(lines: Sequence[CampaignLine], wanted: Wanted) -> Shown:
 
 
 async def _lines(desk: Desk) -> list[CampaignLine]:
-    lines: list[CampaignLine] = await desk.console.read(reports.campaigns, desk.console.workspace_id, {})
+    lines: list[CampaignLine] = await desk.console.read(reports.campaigns, desk.console.workspace_id, limit=MOST)
     return lines
 
 

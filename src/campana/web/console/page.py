@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment
 from litestar import MediaType, Request, Response
@@ -16,6 +16,7 @@ from litestar.template.base import csrf_token
 from litestar.types import ASGIApp
 
 from campana import __version__
+from campana.channels.contract import Channel
 from campana.clock import Clock
 from campana.core.ids import Id
 from campana.web.console import assets, i18n
@@ -32,10 +33,21 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """How a channel is shown: its label, and its medium (sms, whatsapp, voice, email), which has an icon."""
+    """How a channel is shown: its label, its medium (sms, whatsapp, voice, email), which has an icon, and what a code means."""
 
     label: str
     medium: str
+    meaning: Callable[[str], str] = lambda code: ""
+
+    @classmethod
+    def of(cls, channel: Channel) -> Face:
+        """The face of a channel, as the channel describes itself."""
+
+        def meaning(code: str) -> str:
+            failure = channel.failure_of(code)
+            return failure.words if failure else ""
+
+        return cls(channel.label, channel.suppresses, meaning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,11 @@ def theme_of(request: AnyRequest) -> str:
     return theme if theme in THEMES else "system"
 
 
+def asked_by(request: AnyRequest) -> list[tuple[str, str]]:
+    """The names and values of an address, in its order."""
+    return parse_qsl(request.url.query)
+
+
 def draw(request: AnyRequest, template: str, *, status: int = 200, **values: Any) -> Response[str]:
     """A whole page, in the reader's language."""
     language = language_of(request)
@@ -110,7 +127,7 @@ def draw(request: AnyRequest, template: str, *, status: int = 200, **values: Any
             **values,
             theme=theme_of(request),
             here=request.url.path,
-            query=list(request.query_params.multi_items()),
+            query=asked_by(request),
             csrf=csrf_token({"request": request}),
         )
     )
@@ -126,7 +143,7 @@ def preference(request: AnyRequest) -> Response[Any] | None:
     }
     if not any(value for value, _ in kept.values()):
         return None
-    rest = [(name, value) for name, value in request.query_params.multi_items() if name not in kept]
+    rest = [(name, value) for name, value in asked_by(request) if name not in kept]
     cookies = [
         Cookie(key=name, value=value, path="/", max_age=A_YEAR, samesite="lax")
         for name, (value, known) in kept.items()

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
 from campana.core.campaign import tag_of
@@ -55,7 +56,7 @@ def pace(minutes: Sequence[tuple[int, int]], most: int = POINTS) -> Pace:
     sums = dict.fromkeys(range(start, last + 1, step), 0)
     for minute, count in minutes:
         sums[minute - minute % step] += count
-    return Pace(step, [(minute, round(count / step, 1) if step > 1 else count) for minute, count in sums.items()])
+    return Pace(step, [(minute, round(count / step, 4) if step > 1 else count) for minute, count in sums.items()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ async def _known(request: AnyRequest, campaign: str) -> tuple[Desk, Id, Progress
 
 
 @get("/campaigns/{campaign:str}", include_in_schema=False)
-async def progress(request: AnyRequest, campaign: str) -> Response[Any]:
+async def progress(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
     """The progress page, complete without script."""
     if answer := preference(request):
         return answer
@@ -121,7 +122,7 @@ async def progress(request: AnyRequest, campaign: str) -> Response[Any]:
 
 
 @get("/campaigns/{campaign:str}/stream", include_in_schema=False, uncompressed=True)
-async def progress_stream(request: AnyRequest, campaign: str) -> Stream:
+async def progress_stream(request: AnyRequest, campaign: FromPath[str]) -> Stream:
     """The same figures, as they change."""
     desk, campaign_id, _ = await _known(request, campaign)
     language = language_of(request)
@@ -142,7 +143,7 @@ def frame(templates: Environment, v: View) -> bytes:
 
 
 @get("/campaigns/{campaign:str}/audience.csv", include_in_schema=False)
-async def audience(request: AnyRequest, campaign: str) -> Stream:
+async def audience(request: AnyRequest, campaign: FromPath[str]) -> Stream:
     """Everybody of the campaign with their outcome, as a file."""
     desk, campaign_id, found = await _known(request, campaign)
     name = quote(f"{tag_of(found.line.name)}-audience.csv")
@@ -157,18 +158,18 @@ async def _act(request: AnyRequest, campaign: str, action: Callable[[Id], Awaita
 
 
 @post("/campaigns/{campaign:str}/pause", include_in_schema=False)
-async def pause(request: AnyRequest, campaign: str) -> Redirect:
+async def pause(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     """Holds everything not yet handed to a vendor."""
     return await _act(request, campaign, Desk.of(request).console.actions.pause)
 
 
 @post("/campaigns/{campaign:str}/resume", include_in_schema=False)
-async def resume(request: AnyRequest, campaign: str) -> Redirect:
+async def resume(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     """Goes on where the pause began."""
     return await _act(request, campaign, Desk.of(request).console.actions.resume)
 
 
 @post("/campaigns/{campaign:str}/finish", include_in_schema=False)
-async def finish(request: AnyRequest, campaign: str) -> Redirect:
+async def finish(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     """Ends the campaign for good; the page asked before."""
     return await _act(request, campaign, Desk.of(request).console.actions.finish)
