@@ -34,6 +34,7 @@ class Settings(BaseSettings):
 
     database: str = Field("sqlite:///campana.db", description="SQLAlchemy URL of the store")
     bus: str = Field("local", description="local, or nats://host,host")
+    max_pages: int | None = Field(None, gt=0, description="SQLite: at most so many pages of 4 KiB; a quota for the file")
     data: Path = Field(Path(".campana"), description="Folder for journals and working files")
     host: str = Field("127.0.0.1", description="Address to listen on; until sign-in exists only loopback is allowed")
     port: int = Field(8700, ge=0, le=65535)

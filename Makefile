@@ -1,0 +1,39 @@
+# Everything a newcomer needs: `make demo` shows it working, `make test` proves it.
+PYTHON ?= python3
+BIN := .venv/bin
+KILLS ?= 10
+DEMO ?=
+
+.PHONY: setup demo test lint conformance chaos clean
+
+setup: .venv/ready
+
+# The package's own build hook makes the console's assets and message catalogues.
+.venv/ready: pyproject.toml hatch_build.py package-lock.json build.mjs $(wildcard frontend/*) $(wildcard src/campana/web/console/locale/*/LC_MESSAGES/*.po) $(wildcard src/campana/web/console/templates/*.html)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "Python 3.11 or newer with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; give it as PYTHON=python3.11." >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1" >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev >&2
+	@touch $@
+
+demo: setup
+	@$(BIN)/campana demo $(DEMO)
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Checks our requests against the vendors' own API files, where they lie beside the project.
+conformance: setup
+	$(BIN)/python -m tests.conformance.check_requests
+
+# Kills processes at random moments, KILLS times, then balances the books.
+chaos: setup
+	$(BIN)/python -m tests.chaos.run --kills $(KILLS)
+
+clean:
+	rm -rf .venv node_modules src/campana/web/console/static/dist

@@ -1,0 +1,303 @@
+"""Puts the house together from its settings: the only place that knows all parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from campana.bus.local import LocalBus
+from campana.channels.contract import Channel
+from campana.channels.registry import channels
+from campana.clock import Clock, SystemClock, boottime
+from campana.core.durations import SECOND, Durations
+from campana.core.exchange import Response
+from campana.core.ids import Id
+from campana.engine import launch, recover, report
+from campana.engine.house import Account, Exchange, House
+from campana.engine.journal import Journal
+from campana.engine.worker import Worker
+from campana.settings import BadSettings, Settings
+from campana.store import accounts, campaigns, inbox
+from campana.store.database import Database, Priority, StoreTrouble, sqlite_path
+from campana.store.migrate import migrate
+from campana.web import app as web_app
+from campana.web.app import Actions, Application, Console, Face, Refused
+from campana.web.gateway import Gateway, HookRow
+from campana.web.hosts import loopback_only, require_loopback
+from campana.wire import Wire
+
+SWITCH_INTERVAL = 0.0005  # a CPU-bound thread lets the event loop in this often
+
+
+@dataclass
+class Installation:
+    """One process of Campana, its store open and its accounts known."""
+
+    settings: Settings
+    house: House
+    workspace_id: Id
+    bus: LocalBus
+    worker: Worker
+    app: Application
+    public_url: str = ""
+    port: int = 0
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def console_url(self) -> str:
+        """Where the console is."""
+        return f"http://{self.settings.host}:{self.port}"
+
+    async def serve(self, bound: asyncio.Event | None = None) -> None:
+        """Turns the wheels and serves console and gateway until `stop` is set; what was handed over is settled then."""
+
+        def listening(port: int) -> None:
+            self.port = port
+            self.public_url = (self.settings.public_url or self.console_url).rstrip("/")
+            if bound:
+                bound.set()
+
+        web = asyncio.create_task(web_app.serve(self.app, self.settings.host, self.settings.port, self.stop, listening))
+        wheels = asyncio.create_task(self.worker.run())
+        ending = asyncio.create_task(self.stop.wait())
+        try:
+            await asyncio.wait({web, wheels, ending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.stop.set()
+            self.worker.stop()
+            results = await asyncio.gather(web, wheels, return_exceptions=True)
+            ending.cancel()
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+
+@contextlib.contextmanager
+def only_process(url: str) -> Iterator[None]:
+    """Holds the lock of a SQLite store: exactly one process turns its wheels."""
+    path = sqlite_path(url)
+    if path is None:
+        yield
+        return
+    lock = path.with_name(path.name + ".lock")
+    try:
+        file = lock.open("w")
+    except OSError as error:
+        raise StoreTrouble(f"{path} cannot be opened: {error.strerror}. Make its folder, or name another file.") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreTrouble(
+                f"Another campana is already working on {path}. End it first, or name another file in CAMPANA_DATABASE."
+            ) from error
+        yield
+
+
+def read_accounts(settings: Settings, known: Mapping[str, Channel]) -> list[tuple[str, Channel, Any]]:
+    """The vendor accounts of the settings: name, channel, credentials. Raises BadSettings with one sentence for each flaw."""
+    found, flaws = [], []
+    for name, facts in settings.integrations.items():
+        kind = facts.get("kind")
+        channel = known.get(str(kind))
+        if channel is None:
+            flaws.append(f"integrations.{name}.kind is {kind!r}; known kinds are {', '.join(sorted(known))}")
+            continue
+        try:
+            found.append((name, channel, channel.settings.model_validate({k: v for k, v in facts.items() if k != "kind"})))
+        except ValidationError as error:
+            flaws += [f"integrations.{name}.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+    for name, sender in settings.senders.items():
+        if sender.integration not in settings.integrations:
+            flaws.append(f"senders.{name}.integration names {sender.integration!r}, which is no integration of the settings")
+    if flaws:
+        raise BadSettings("The settings cannot be used. " + "; ".join(flaws) + ".")
+    return found
+
+
+@contextlib.asynccontextmanager
+async def open_installation(
+    settings: Settings, clock: Clock | None = None, exchange: Exchange | None = None
+) -> AsyncIterator[Installation]:
+    """Opens the store, takes over from a process that died, and puts all parts together. Closes everything at the end."""
+    require_loopback(settings.host)
+    known = channels()
+    configured = read_accounts(settings, known)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    clock = clock or SystemClock()
+    with only_process(settings.database):
+        db = Database(settings.database, settings.max_pages)
+        wire = Wire() if exchange is None else None
+        journal = None
+        try:
+            migrate(db.engine)
+            journal = Journal(settings.data / "journal")
+            workspace_id, by_id = await db.run(_put_accounts, settings, configured, clock.now())
+            installation = _assemble(settings, db, exchange or wire.exchange, clock, known, by_id, journal, workspace_id)  # type: ignore[union-attr]
+            while await db.run(recover.recover, installation.house, clock.now(), True):
+                pass
+            journal.forget_others()
+            yield installation
+        finally:
+            if journal:
+                journal.close()
+            if wire:
+                await wire.close()
+            db.close()
+
+
+def _put_accounts(
+    c: Any, settings: Settings, configured: list[tuple[str, Channel, Any]], now: int
+) -> tuple[Id, dict[Id, Account]]:
+    """Brings the store's accounts and senders to what the settings say. A sender that was paused stays so."""
+    workspace_id = accounts.ensure_workspace(c, settings.workspace, now)
+    by_name = {}
+    for name, channel, credentials in configured:
+        by_name[name] = Account(accounts.put_integration(c, workspace_id, name, channel.kind, now), name, channel, credentials)
+    for name, sender in settings.senders.items():
+        account = by_name[sender.integration]
+        rate = sender.pace or account.channel.pace
+        accounts.put_sender(c, workspace_id, account.id, name, sender.address, rate, sender.daily_limit, now)
+    return workspace_id, {account.id: account for account in by_name.values()}
+
+
+def _assemble(
+    settings: Settings,
+    db: Database,
+    exchange: Exchange,
+    clock: Clock,
+    known: Mapping[str, Channel],
+    by_id: dict[Id, Account],
+    journal: Journal,
+    workspace_id: Id,
+) -> Installation:
+    async def keep(rows: list[HookRow]) -> None:
+        await db.at(Priority.GATEWAY, inbox.put, rows)
+
+    bus = LocalBus()
+    house = House(
+        db=db,
+        exchange=exchange,
+        clock=clock,
+        durations=Durations(settings.time_scale),
+        channels=known,
+        accounts=by_id,
+        hook_url=lambda name: f"{installation.public_url}/hooks/{name}",
+        journal=journal.begins,
+        begun=journal.has,
+        new_token=journal.new_token,
+        wake=bus.wake,
+        boottime=boottime,
+    )
+    gateway = Gateway(
+        lookup=lambda name: _hook_account(house, name),
+        public_url=lambda: installation.public_url,
+        store=keep,
+        clock=clock,
+        wake=lambda: bus.wake("inbox"),
+    )
+    console = Console(
+        read=db.read,
+        write=db.run,
+        changed=lambda seconds: bus.woken("live", seconds),
+        actions=_actions(house, workspace_id),
+        audience=lambda campaign_id: report.audience_csv(house, campaign_id),
+        clock=clock,
+        workspace_id=workspace_id,
+        channels={kind: Face(channel.label, channel.suppresses) for kind, channel in known.items()},
+        gateway=gateway,
+    )
+    app = web_app.create_app(console, guard=loopback_only)
+    installation = Installation(settings, house, workspace_id, bus, Worker(house, bus.woken), app)
+    return installation
+
+
+def _hook_account(house: House, name: str) -> tuple[Channel, Any] | None:
+    account = house.by_name(name)
+    return (account.channel, account.settings) if account else None
+
+
+def _actions(house: House, workspace_id: Id) -> Actions:
+    async def act(what: Callable[..., bool], campaign_id: Id, sentence: str) -> None:
+        run = await house.db.read(campaigns.latest_run, campaign_id)
+        if run is None or run.workspace_id != workspace_id or not await house.db.run(what, run.id, house.clock.now()):
+            raise Refused(sentence)
+        house.wake("pump")
+        house.wake("live")
+
+    def action(what: Callable[..., bool], sentence: str) -> Callable[[Id], Awaitable[object]]:
+        return lambda campaign_id: act(what, campaign_id, sentence)
+
+    return Actions(
+        pause=action(launch.pause, "Only a campaign that is sending can be paused."),
+        resume=action(launch.resume, "Only a paused campaign can go on."),
+        finish=action(launch.finish, "This campaign is over already."),
+    )
+
+
+# --- before a launch --------------------------------------------------------------------------------------------------------
+
+
+class VendorRefuses(RuntimeError):
+    """A vendor cannot be reached, or does not know our credentials; the sentence says what to check."""
+
+
+async def check_accounts(house: House, names: set[str] | None = None) -> None:
+    """Asks each vendor whether our credentials are good. Nothing is sent to anybody."""
+    for account in house.accounts.values():
+        if names is not None and account.name not in names:
+            continue
+        request = account.channel.check(account.settings)
+        answer = await house.exchange(request, boottime() + 15 * SECOND)
+        if not isinstance(answer, Response):
+            place = urlsplit(request.url).netloc
+            raise VendorRefuses(
+                f"{account.channel.label} cannot be reached at {place}: {answer.reason}. "
+                f"Check the connection and base_url of the integration {account.name!r}, then start again. Nothing was sent."
+            )
+        if answer.code in {401, 403, 404}:
+            raise VendorRefuses(
+                f"{account.channel.label} does not accept the credentials of the integration {account.name!r} "
+                f"(HTTP {answer.code}). Correct them in campana.toml or the environment, then start again. Nothing was sent."
+            )
+
+
+async def sync_templates(house: House, workspace_id: Id) -> None:
+    """Reads every vendor's list of templates anew, page by page."""
+    for account in house.accounts.values():
+        listing = account.channel.templates
+        if listing is None:
+            continue
+        found, cursor = [], None
+        while True:
+            answer = await house.exchange(listing.request(account.settings, cursor), boottime() + 15 * SECOND)
+            if not isinstance(answer, Response) or answer.code != 200:
+                said = answer.reason if not isinstance(answer, Response) else f"HTTP {answer.code}"
+                raise VendorRefuses(
+                    f"The templates of the integration {account.name!r} could not be read: {said}. Start again in a moment. "
+                    "Nothing was sent."
+                )
+            page, cursor = listing.parse(answer)
+            found += page
+            if cursor is None:
+                break
+        rows = [
+            (one.name, one.language, one.status, one.category, one.parameter_format, list(one.components), one.vendor_id)
+            for one in found
+        ]
+        await house.db.run(accounts.put_templates, workspace_id, account.id, rows, house.clock.now())
+
+
+def data_folder(settings: Settings) -> Path:
+    """The folder for working files, made when it is missing."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    return settings.data
