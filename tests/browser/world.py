@@ -73,7 +73,7 @@ def figures(of: CampaignLine, minutes: int = 90) -> Progress:
         line=of,
         outcomes={"waiting": waiting, "sending": 40, "replied": of.replied, "delivered": rest - 21, "unreached": of.failed,
                   "skipped": 9, "suppressed": 5, "opted_out": 4, "ended": 0, "unknown": 3},
-        left_out={"duplicate phone": 14, "no phone and no e-mail": 3},
+        left_out={"duplicate": 14, "neither phone nor e-mail": 3},
         funnel={"audience": of.people, "sent": of.sent, "delivered": of.delivered, "read": read, "replied": of.replied},
         steps=(
             {"kind": "primary", "channel": "whatsapp", "sent": of.sent, "delivered": of.delivered - 300, "read": read,

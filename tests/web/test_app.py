@@ -14,6 +14,11 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from campana.core.audience import REASONS
+from campana.store import accounts
+from campana.store import campaigns as store_campaigns
+from campana.store.database import Database
+from campana.store.migrate import migrate
 from campana.web.app import HEADERS, PortTaken, Refused, create_app, serve
 from campana.web.console import assets, i18n
 from campana.web.console.campaigns import PAGE, Wanted, show
@@ -341,3 +346,36 @@ def test_figures_are_written_as_the_language_writes_them(language, zone, shown):
         write["clock"](worlds.NINE),
         write["length"](2 * HOUR),
     ] == shown
+
+
+def test_reasons_for_leaving_rows_out_have_words_in_every_language():
+    for language in i18n.LANGUAGES:
+        env = i18n.environment(language, "UTC", {"channels": {}, "asset": str, "version": "", "themes": ()})
+        p = replace(worlds.figures(worlds.line("x")), left_out=dict.fromkeys(REASONS.values(), 1))
+        html = env.get_template("_outcomes.html").render(v=View.of(p))
+        told = [words for words in REASONS.values() if f"<li>{words}:" in html]
+        assert told == (list(dict.fromkeys(REASONS.values())) if language == "en" else [])
+
+
+@pytest.fixture
+def database(tmp_path):
+    found = Database(f"sqlite:///{tmp_path / 'campana.db'}")
+    migrate(found.engine)
+    yield found
+    found.close()
+
+
+async def test_pages_over_a_real_store(database, world):
+    now = worlds.NINE
+    workspace = await database.run(accounts.ensure_workspace, "default", now)
+    mine = await database.run(store_campaigns.create, workspace, "Visit reminders", "one-time", "{}", ["december"], now)
+    stranger = await database.run(accounts.ensure_workspace, "other", now)
+    theirs = await database.run(store_campaigns.create, stranger, "Secret offer", "one-time", "{}", [], now)
+    console = replace(world.console(), read=database.read, write=database.run, workspace_id=workspace)
+    async with client(create_app(console)) as http:
+        listed = (await http.get("/campaigns?tag=december")).text
+        assert f'href="/campaigns/{mine.hex()}"' in listed
+        assert "Secret offer" not in listed
+        page = await http.get(f"/campaigns/{mine.hex()}")
+        assert (page.status_code, "Sent to 0 of 0 people" in page.text) == (200, True)
+        assert (await http.get(f"/campaigns/{theirs.hex()}")).status_code == 404
