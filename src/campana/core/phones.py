@@ -202,4 +202,6 @@ def _outside_plan(bare: str, country: str | None) -> Phone | PhoneProblem:
         return PhoneProblem("too_long", f"'{bare}' has more than the 15 digits a phone number can have.")
     if country:
         return PhoneProblem("not_in_country", f"'{bare}' is no number of {country}. Write it with + and the country code.")
-    return PhoneProblem("no_country", f"'{bare}' has no country code. Write it with +, or give the audience a country.")
+    return PhoneProblem(
+        "no_country", f"'{bare}' does not begin with a country code. Write it with one and +, or give the audience a country."
+    )
