@@ -1,0 +1,100 @@
+"""The process that reads a table: a Job on stdin, frames (kind, length, body) on stdout. It touches nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from campana.core.audience import BadAudience, CheckedRow, Checker, resolve_columns
+from campana.core.campaign import AudienceSpec
+from campana.sources.forms import BadTable
+from campana.sources.table import LENGTH, Job, LoadedRow, Opened, TableInfo, inspect, rows
+
+ENCODE = msgspec.msgpack.Encoder().encode
+JSON = msgspec.json.Encoder().encode
+NO_HEADER = " The first row looks like a person: put the names of the columns above it, or say which column is which."
+
+
+def work(job: Job) -> Iterator[tuple[bytes, bytes]]:
+    """All frames of one job."""
+    info = inspect(Path(job.path), job.options)
+    if job.spec is None:
+        yield b"O", ENCODE(Opened(info, None))
+        return
+    spec = AudienceSpec.model_validate(job.spec)
+    try:
+        columns = resolve_columns(info.header, spec, job.needs)
+    except BadAudience as error:
+        raise BadAudience(str(error) + ("" if info.has_header else NO_HEADER)) from None
+    yield b"O", ENCODE(Opened(info, columns))
+    checker = Checker(columns, spec, job.needs)
+    for loaded in _checked(info, Path(job.path), checker):
+        yield b"R", ENCODE(loaded)
+    yield b"S", ENCODE(checker.summary())
+
+
+def _checked(info: TableInfo, path: Path, checker: Checker) -> Iterator[list[LoadedRow]]:
+    """Numbers count from 1 below the header; blank rows have a number but are nobody."""
+    number, check = 0, checker.check
+    for chunk in rows(path, info):
+        loaded: list[LoadedRow] = []
+        for raw in chunk:
+            number += 1
+            if raw and any(raw) and any(cell.strip() for cell in raw):
+                loaded.append(_stored(check(number, raw)))
+        if loaded:
+            yield loaded
+
+
+def _stored(row: CheckedRow) -> LoadedRow:
+    return {
+        "number": row.number,
+        "cells": JSON(row.raw).decode(),
+        "phone": row.phone,
+        "email": row.email,
+        "issues": JSON(row.issues).decode() if row.issues else None,
+        "left_out": row.reason,
+    }
+
+
+def main(source: IO[bytes], sink: IO[bytes]) -> None:
+    """Does one job; a refusal is a frame as well."""
+    job = msgspec.msgpack.decode(source.read(), type=Job)
+    _bound_memory(job.options.limits.memory_bytes)
+    try:
+        for kind, body in work(job):
+            _hand_over(sink, kind, body)
+    except BadTable as error:
+        _hand_over(sink, b"T", str(error).encode())
+    except BadAudience as error:
+        _hand_over(sink, b"A", str(error).encode())
+
+
+def _hand_over(sink: IO[bytes], kind: bytes, body: bytes) -> None:
+    sink.write(LENGTH.pack(kind, len(body)))
+    sink.write(body)
+    sink.flush()
+
+
+def _bound_memory(most: int) -> None:
+    """A file that wants the machine's memory ends this process, not the machine. Not every system can bound it."""
+    if sys.platform != "win32":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard == resource.RLIM_INFINITY or most < hard:
+            resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+
+
+if __name__ == "__main__":
+    with os.fdopen(os.dup(1), "wb") as out:
+        os.dup2(2, 1)  # whatever a library prints goes to stderr, never between the frames
+        try:
+            main(sys.stdin.buffer, out)
+        except BrokenPipeError:  # nobody listens any more
+            os._exit(1)
