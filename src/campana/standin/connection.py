@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from campana.standin.messages import Reply
 
 MAX_BODY = 2 * 1024 * 1024
 MAX_HEAD = 64 * 1024
+HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
 BACKLOG = 128  # requests on one connection that wait for their turn
 
 Handle = Callable[[Request], Reply]
@@ -92,10 +94,13 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """One request is whole."""
         host = next((value for name, value in self._headers if name == "host"), "localhost")
-        url = self._url.decode("latin-1")
+        path = self._url.decode("latin-1")
+        if not path.startswith("/") or not HOST.fullmatch(host):
+            self._fail(HTTPStatus.BAD_REQUEST)
+            return
         request = Request(
             self._parser.get_method().decode("latin-1"),
-            url if url.startswith("http") else f"http://{host}{url}",
+            f"http://{host}{path}",
             tuple(self._headers),
             b"".join(self._body),
         )

@@ -45,6 +45,7 @@ WORDS = {
     21701: "The Messaging Service does not exist",
 }
 FAILED = frozenset({21610, 30001, 30002, 30010, 30036, 30410, 30500})  # never left Twilio; the other codes come from carriers
+FILTERS = ("To", "From", "DateSent", "DateSent<", "DateSent>")
 PATH = re.compile(
     r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})(?:/(Messages|IncomingPhoneNumbers)(?:/((?:SM|MM)[0-9a-fA-F]{32}))?)?\.json"
 )
@@ -168,7 +169,7 @@ class Twilio(Vendor):
         start = int(page) * int(size)
         found = [message for message in self._candidates(asked) if _fits(message, asked, self._number_of(message))]
         shown = found[start : start + int(size)]
-        filters: dict[str, str | int] = {name: asked[name] for name in ("To", "From", "DateSent", "DateSent<", "DateSent>") if name in asked}
+        filters: dict[str, str | int] = {name: asked[name] for name in FILTERS if name in asked}
 
         def address(number: int, token: str = "") -> str:
             query: dict[str, str | int] = {**filters, "PageSize": size, "Page": number}
@@ -361,7 +362,7 @@ def _fits(message: Message, asked: Mapping[str, str], sender: str | None) -> boo
         return False
     if "From" in asked and sender != asked["From"]:
         return False
-    days = {name: asked[name][:10] for name in ("DateSent", "DateSent<", "DateSent>") if name in asked}
+    days = {name: asked[name][:10] for name in FILTERS[2:] if name in asked}
     if not days:
         return True
     if message.status in ("accepted", "queued", "failed"):
