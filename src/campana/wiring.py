@@ -8,9 +8,7 @@ import fcntl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -18,8 +16,7 @@ from campana.bus.local import LocalBus
 from campana.channels.contract import Channel
 from campana.channels.registry import channels
 from campana.clock import Clock, SystemClock, boottime
-from campana.core.durations import SECOND, Durations
-from campana.core.exchange import Response
+from campana.core.durations import Durations
 from campana.core.ids import Id
 from campana.engine import launch, recover, report
 from campana.engine.house import Account, Exchange, House
@@ -183,6 +180,7 @@ def _assemble(
     async def keep(rows: list[HookRow]) -> None:
         await db.at(Priority.GATEWAY, inbox.put, rows)
 
+    installation: Installation
     bus = LocalBus()
     house = House(
         db=db,
@@ -205,20 +203,23 @@ def _assemble(
         clock=clock,
         wake=lambda: bus.wake("inbox"),
     )
-    console = Console(
-        read=db.read,
-        write=db.run,
+    app = web_app.create_app(_console(house, bus, gateway, workspace_id), guard=loopback_only)
+    installation = Installation(settings, house, workspace_id, bus, Worker(house, bus.woken), app)
+    return installation
+
+
+def _console(house: House, bus: LocalBus, gateway: Gateway, workspace_id: Id) -> Console:
+    return Console(
+        read=house.db.read,
+        write=house.db.run,
         changed=lambda seconds: bus.woken("live", seconds),
         actions=_actions(house, workspace_id),
         audience=lambda campaign_id: report.audience_csv(house, campaign_id),
-        clock=clock,
+        clock=house.clock,
         workspace_id=workspace_id,
-        channels={kind: Face(channel.label, channel.suppresses) for kind, channel in known.items()},
+        channels={kind: Face.of(channel) for kind, channel in house.channels.items()},
         gateway=gateway,
     )
-    app = web_app.create_app(console, guard=loopback_only)
-    installation = Installation(settings, house, workspace_id, bus, Worker(house, bus.woken), app)
-    return installation
 
 
 def _hook_account(house: House, name: str) -> tuple[Channel, Any] | None:
@@ -242,62 +243,3 @@ def _actions(house: House, workspace_id: Id) -> Actions:
         resume=action(launch.resume, "Only a paused campaign can go on."),
         finish=action(launch.finish, "This campaign is over already."),
     )
-
-
-# --- before a launch --------------------------------------------------------------------------------------------------------
-
-
-class VendorRefuses(RuntimeError):
-    """A vendor cannot be reached, or does not know our credentials; the sentence says what to check."""
-
-
-async def check_accounts(house: House, names: set[str] | None = None) -> None:
-    """Asks each vendor whether our credentials are good. Nothing is sent to anybody."""
-    for account in house.accounts.values():
-        if names is not None and account.name not in names:
-            continue
-        request = account.channel.check(account.settings)
-        answer = await house.exchange(request, boottime() + 15 * SECOND)
-        if not isinstance(answer, Response):
-            place = urlsplit(request.url).netloc
-            raise VendorRefuses(
-                f"{account.channel.label} cannot be reached at {place}: {answer.reason}. "
-                f"Check the connection and base_url of the integration {account.name!r}, then start again. Nothing was sent."
-            )
-        if answer.code in {401, 403, 404}:
-            raise VendorRefuses(
-                f"{account.channel.label} does not accept the credentials of the integration {account.name!r} "
-                f"(HTTP {answer.code}). Correct them in campana.toml or the environment, then start again. Nothing was sent."
-            )
-
-
-async def sync_templates(house: House, workspace_id: Id) -> None:
-    """Reads every vendor's list of templates anew, page by page."""
-    for account in house.accounts.values():
-        listing = account.channel.templates
-        if listing is None:
-            continue
-        found, cursor = [], None
-        while True:
-            answer = await house.exchange(listing.request(account.settings, cursor), boottime() + 15 * SECOND)
-            if not isinstance(answer, Response) or answer.code != 200:
-                said = answer.reason if not isinstance(answer, Response) else f"HTTP {answer.code}"
-                raise VendorRefuses(
-                    f"The templates of the integration {account.name!r} could not be read: {said}. Start again in a moment. "
-                    "Nothing was sent."
-                )
-            page, cursor = listing.parse(answer)
-            found += page
-            if cursor is None:
-                break
-        rows = [
-            (one.name, one.language, one.status, one.category, one.parameter_format, list(one.components), one.vendor_id)
-            for one in found
-        ]
-        await house.db.run(accounts.put_templates, workspace_id, account.id, rows, house.clock.now())
-
-
-def data_folder(settings: Settings) -> Path:
-    """The folder for working files, made when it is missing."""
-    settings.data.mkdir(parents=True, exist_ok=True)
-    return settings.data

@@ -15,6 +15,7 @@ from campana.core.journey import OUTCOMES
 from campana.engine.house import House
 from campana.store import audiences, campaigns, recipients
 from campana.store.campaigns import RunRow
+from campana.store.database import Database
 
 PAGE = 2000
 ADDED = ("outcome", "reason")
@@ -32,17 +33,17 @@ async def audience_csv(house: House, campaign_id: Id) -> AsyncIterator[bytes]:
     """The audience of a campaign's latest run: its own columns in their order, then outcome and reason. Page by page."""
     run = await house.db.read(campaigns.latest_run, campaign_id)
     if run is not None:
-        async for page in run_csv(house, run):
+        async for page in run_csv(house.db, run):
             yield page
 
 
-async def run_csv(house: House, run: RunRow) -> AsyncIterator[bytes]:
+async def run_csv(db: Database, run: RunRow) -> AsyncIterator[bytes]:
     """Everybody of a run, rows that were left out too, in the file's order. Each page is a fresh snapshot."""
     columns = msgspec.json.decode(run.columns, type=list[str])
     yield ("\ufeff" + _lines([[*columns, *_names(columns)]])).encode()
     number = 0
     while True:
-        rows, last = await house.db.read(_page, run, number)
+        rows, last = await db.read(_page, run, number)
         if last is None:
             return
         if rows:

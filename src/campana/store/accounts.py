@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,25 +121,24 @@ def reached(c: Connection, sender_id: Id) -> None:
     c.execute(update(sender).where(*mended).values(setbacks=0, trouble=None))
 
 
-def put_templates(
-    c: Connection,
-    workspace_id: Id,
-    integration_id: Id,
-    found: Sequence[tuple[str, str, str, str, str, object, str]],
-    now: int,
-) -> None:
-    """The vendor's whole list (name, language, status, category, format, components, vendor id) replaces what we knew."""
+def put_templates(c: Connection, workspace_id: Id, integration_id: Id, found: Iterable[Any], now: int) -> None:
+    """The vendor's whole list replaces what we knew. Each has name, language, status, category, parameter_format,
+    components and vendor_id."""
     c.execute(template.delete().where(template.c.workspace_id == workspace_id, template.c.integration_id == integration_id))
-    names = ("name", "language", "status", "category", "parameter_format", "components", "vendor_id")
     rows = [
         {
-            **dict(zip(names, row, strict=True)),
-            "components": msgspec.json.encode(row[5]).decode(),
             "workspace_id": workspace_id,
             "integration_id": integration_id,
+            "name": one.name,
+            "language": one.language,
+            "status": one.status,
+            "category": one.category,
+            "parameter_format": one.parameter_format,
+            "components": msgspec.json.encode(one.components).decode(),
+            "vendor_id": one.vendor_id,
             "changed_at": now,
         }
-        for row in found
+        for one in found
     ]
     if rows:
         c.execute(insert(template), rows)

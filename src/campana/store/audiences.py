@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -25,7 +25,7 @@ def create(c: Connection, audience_id: Id, workspace_id: Id, file_name: str, fin
     )
 
 
-def add_rows(c: Connection, audience_id: Id, rows: Sequence[dict[str, Any]]) -> None:
+def add_rows(c: Connection, audience_id: Id, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as {number, cells, phone, email, issues, left_out}; cells and issues are JSON text."""
     if rows:
         c.execute(insert(audience_row), [{**row, "audience_id": audience_id} for row in rows])

@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, func, insert, literal, select, update
 
 from campana.core.ids import Id
-from campana.core.journey import OUTCOMES, Journey, Stage
+from campana.core.journey import OUTCOMES, Journey, Outcome, Stage
 from campana.store.campaigns import RunRow
 from campana.store.dialect import upsert
 from campana.store.flows import CLOCK, flow_id
 from campana.store.schema import address, audience_row, contact, recipient, run
 
 STAGES = tuple(Stage)
+OWED_NOTHING = frozenset({Outcome.SUPPRESSED, Outcome.SKIPPED, Outcome.ENDED})
 OUTCOME_NUMBER = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 TRIED, UNKNOWN, BARRED, HANDED, READ = 1, 2, 4, 8, 16
 

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from campana.core.campaign import Plan, name_key
 from campana.core.ids import Id
-from campana.core.journey import Outcome
+from campana.core.journey import Outcome, Stage
 from campana.store.audiences import left_out
 from campana.store.campaigns import tags_of
 from campana.store.counters import figures
-from campana.store.schema import campaign, campaign_tag, flow, run, sender
+from campana.store.flows import FOR_GOOD
+from campana.store.schema import campaign, campaign_tag, flow, recipient, run, sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def campaigns(
     search: str | None = None,
     limit: int = 200,
 ) -> list[CampaignLine]:
-    """The campaigns of a workspace with their latest run, newest first; those in a state, with a tag, with words in their name."""
+    """The campaigns of a workspace with their latest run, newest first; those in a state, with a tag, with words in the name."""
     statement = LINE.where(campaign.c.workspace_id == workspace_id, campaign.c.archived_at.is_(None))
     if status == "draft":
         statement = statement.where(run.c.id.is_(None))
@@ -204,3 +205,26 @@ def all_tags(c: Connection, workspace_id: Id) -> list[str]:
     """All tags in use in a workspace."""
     tags = select(campaign_tag.c.tag).where(campaign_tag.c.workspace_id == workspace_id).distinct().order_by(campaign_tag.c.tag)
     return list(c.scalars(tags))
+
+
+def waits_for_people(c: Connection, run_id: Id) -> bool:
+    """Whether something of the run is stopped for good until a person mends it, and nothing else of it is under way."""
+    stopped = c.scalar(
+        select(func.count())
+        .select_from(flow.join(sender, sender.c.id == flow.c.sender_id))
+        .where(flow.c.run_id == run_id, sender.c.paused_at.is_not(None) | (flow.c.open_at == FOR_GOOD))
+    )
+    if not stopped:
+        return False
+    moving = (
+        select(recipient.c.id)
+        .join(flow, flow.c.id == recipient.c.flow_id)
+        .outerjoin(sender, sender.c.id == flow.c.sender_id)
+        .where(
+            flow.c.run_id == run_id,
+            recipient.c.stage < int(Stage.DONE),
+            flow.c.sender_id.is_(None) | (sender.c.paused_at.is_(None) & (flow.c.open_at != FOR_GOOD)),
+        )
+        .limit(1)
+    )
+    return c.scalar(moving) is None

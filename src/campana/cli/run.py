@@ -1,0 +1,201 @@
+"""`campana run` and `campana serve`: the wheels, for one campaign or for all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import typer
+import yaml
+from pydantic import ValidationError
+
+from campana.cli.words import bar, on_signals, outcome_words, say
+from campana.core.campaign import CampaignFile
+from campana.core.ids import Id
+from campana.core.schedule import start_moment
+from campana.engine import launch
+from campana.engine.load import fingerprint, load_audience
+from campana.engine.vendors import check_accounts, sync_templates
+from campana.settings import Settings
+from campana.store import audiences, campaigns, reports
+from campana.store.accounts import senders
+from campana.store.campaigns import RunRow
+from campana.store.reports import Progress
+from campana.wiring import Installation, open_installation
+
+PAUSED = 130  # the exit code of a process that was asked to stop
+OVER = ("sent", "ended")
+
+
+def read_campaign(path: Path) -> CampaignFile:
+    """The campaign file; raises Refused with a sentence for every line that is wrong."""
+    try:
+        facts = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise launch.Refused(f"The campaign file {path} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise launch.Refused(f"The campaign file {path} is not YAML in UTF-8: {error}.") from error
+    if not isinstance(facts, dict):
+        raise launch.Refused(f"The campaign file {path} holds no campaign. `campana schema` says what must stand in it.")
+    try:
+        return CampaignFile.model_validate(facts)
+    except ValidationError as error:
+        flaws = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors())
+        raise launch.Refused(f"The campaign file {path} cannot be used. {flaws}.") from error
+
+
+async def serve(settings: Settings) -> int:
+    """Serves until asked to stop."""
+    async with open_installation(settings) as installation:
+        on_signals(installation.stop)
+        bound = asyncio.Event()
+        serving = asyncio.create_task(installation.serve(bound))
+        ready = asyncio.create_task(bound.wait())
+        await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if bound.is_set():
+            say(f"Campana is at {installation.console_url}; webhooks come to {installation.public_url}/hooks/.")
+        await serving
+    return 0
+
+
+async def run(settings: Settings, campaign: Path, audience: Path, as_json: bool) -> int:
+    """Sends one campaign to its end."""
+    file = read_campaign(campaign)
+    began = time.monotonic()
+    async with open_installation(settings) as installation:
+        on_signals(installation.stop)
+        if not settings.public_url:
+            say("CAMPANA_PUBLIC_URL is not set: vendors outside this machine cannot tell receipts and replies.")
+        run_id = await prepare(installation, file, audience)
+        if run_id is None:
+            return PAUSED
+        progress = await follow(installation, run_id)
+    tell(progress, time.monotonic() - began, as_json)
+    return exit_code(progress)
+
+
+async def prepare(installation: Installation, file: CampaignFile, audience: Path) -> Id | None:
+    """The run of this campaign and audience: the one there is, gone on with, or a new one. None when asked to stop meanwhile."""
+    house, workspace_id = installation.house, installation.workspace_id
+    known = await house.db.read(campaigns.find_by_name, workspace_id, file.name)
+    definition = file.model_dump_json(by_alias=True)
+    if known is not None:
+        return await take_up(installation, file, known, definition, audience)
+    plan = await house.db.read(lambda c: launch.make_plan(file, senders(c, workspace_id), house.channels))
+    await check_accounts(house, {step.channel for step in plan.steps})
+    await sync_templates(house, workspace_id)
+    starts_at, notice = start_moment(file.start, house.clock.now())
+    if notice:
+        say(notice)
+    with bar() as shown:
+        task = shown.add_task("Reading", total=None, said="")
+        audience_id = await load_audience(house, workspace_id, audience, file.audience, lambda n: shown.update(task, completed=n))
+    return await house.db.run(launch.launch, house, workspace_id, file, definition, audience_id, starts_at, house.clock.now())
+
+
+async def take_up(installation: Installation, file: CampaignFile, known: Any, definition: str, audience: Path) -> Id:
+    """Goes on with a run that was begun: the same text, the same people, or a sentence."""
+    house = installation.house
+    run = await house.db.read(campaigns.latest_run, known.id)
+    if run is None:
+        raise launch.Refused(f"The campaign {known.name!r} was never launched. Launch it in the console.")
+    if known.definition != definition:
+        raise launch.Refused(
+            f"The campaign {known.name!r} was launched with other contents. Give the file back as it was to go on with it, "
+            "or choose another name for a new campaign."
+        )
+    facts = await house.db.read(audiences.facts, run.audience_id or b"")
+    if facts is None or facts.fingerprint != fingerprint(audience):
+        raise launch.Refused(
+            f"{audience} is not the file that {known.name!r} was launched with ({facts.file_name if facts else 'none'}), "
+            "or it was changed since. Give the file back as it was to go on, or choose another name for a new campaign."
+        )
+    if run.status in OVER:
+        say(f"{known.name!r} is over already. Nothing is sent.")
+    elif run.status == "paused":
+        await check_accounts(house, {step.channel for step in house.plan_of_run(run).plan.steps})
+        await house.db.run(launch.resume, run.id, house.clock.now())
+    return run.id
+
+
+async def follow(installation: Installation, run_id: Id, stay: bool = False) -> Progress:
+    """Serves until the run is over or somebody asks to stop; then it is paused. Shows a live bar on a terminal.
+
+    With `stay` it goes on serving when the run is over, until somebody asks to stop.
+    """
+    house = installation.house
+    row = await house.db.read(campaigns.get_run, run_id)
+    if row is None or row.status in OVER:
+        return await _progress(installation, row)
+    bound = asyncio.Event()
+    serving = asyncio.create_task(installation.serve(bound))
+    watching = asyncio.create_task(_watch(installation, run_id, bound))
+    await asyncio.wait({serving, watching}, return_when=asyncio.FIRST_COMPLETED)
+    if not watching.done():
+        await house.db.run(launch.pause, run_id, house.clock.now())
+    elif stay:
+        say(f"Everybody's journey is over. Still serving at {installation.console_url}; Ctrl-C ends it.")
+        await installation.stop.wait()
+    installation.stop.set()
+    watching.cancel()
+    await serving
+    await asyncio.gather(watching, return_exceptions=True)
+    return await _progress(installation, await house.db.read(campaigns.get_run, run_id))
+
+
+async def _watch(installation: Installation, run_id: Id, bound: asyncio.Event) -> None:
+    """Draws the figures until the run is over, or until nothing can move before a person has mended something."""
+    house = installation.house
+    await bound.wait()
+    say(f"Progress: {installation.console_url}/campaigns")
+    with bar() as drawing:
+        task = drawing.add_task("Sending", total=None, said="")
+        while True:
+            row = await house.db.read(campaigns.get_run, run_id)
+            progress = await _progress(installation, row)
+            done = progress.line.people - progress.outcomes["waiting"] - progress.outcomes["sending"]
+            said = "; ".join(progress.held) or outcome_words(progress.outcomes)
+            drawing.update(task, total=progress.line.people, completed=done, said=said)
+            if row is None or row.status in OVER or await house.db.read(stuck, run_id):
+                return
+            await installation.bus.woken("live", 0.5)
+
+
+def stuck(c: Any, run_id: Id) -> bool:
+    """Whether every sender of the run is paused by trouble and nothing is under way: only a person can help."""
+    return reports.waits_for_people(c, run_id)
+
+
+async def _progress(installation: Installation, run: RunRow | None) -> Progress:
+    if run is None:
+        raise launch.Refused("The run is gone from the database.")
+    found = await installation.house.db.read(reports.progress, installation.workspace_id, run.campaign_id)
+    if found is None:
+        raise launch.Refused("The campaign is gone from the database.")
+    return found
+
+
+def tell(progress: Progress, seconds: float, as_json: bool) -> None:
+    """The result: a line for people, and JSON when asked for."""
+    line = progress.line
+    say(f"{line.name}: {line.status}. {line.people} people: {outcome_words(progress.outcomes)}. {seconds:.1f} s.")
+    for why in progress.held:
+        say(why)
+    for one in progress.failures:
+        say(f"{one.count} x {one.channel} {one.code}")
+    if as_json:
+        run_id = line.run_id.hex() if line.run_id else None
+        result: dict[str, object] = {"campaign": line.name, "run": run_id, "status": line.status}
+        result |= {"recipients": line.people, **progress.outcomes, "seconds": round(seconds, 3)}
+        typer.echo(json.dumps(result))
+
+
+def exit_code(progress: Progress) -> int:
+    """0 when the run is over, 130 when it was paused on demand, 1 when people must mend something first."""
+    if progress.line.status in OVER:
+        return 0
+    return PAUSED if progress.line.status == "paused" and not progress.held else 1

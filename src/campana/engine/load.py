@@ -1,0 +1,73 @@
+"""Loading an audience: a file is read and checked in a process of its own, its rows stored as they come, chunk by chunk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection
+
+from campana.core.audience import BadAudience, Summary
+from campana.core.campaign import AudienceSpec
+from campana.core.ids import Id, new_id
+from campana.engine.house import House
+from campana.sources.table import LoadedRow, Opened, fingerprint, load_checked
+from campana.store import audiences
+from campana.store.database import Priority
+
+__all__ = ["BadAudience", "fingerprint", "load_audience"]
+
+AT_ONCE = 1000  # rows of one transaction, so that nobody waits long for the writer
+
+
+async def load_audience(
+    house: House, workspace_id: Id, path: Path, spec: AudienceSpec, loaded: Callable[[int], object] = lambda rows: None
+) -> Id:
+    """Stores the audience of a file and returns it; `loaded` is told how many rows there are so far.
+
+    Raises BadAudience with a sentence when it cannot be used as it is; nothing of it is left then.
+    """
+    db, audience_id = house.db, new_id(house.clock.now())
+    parts = load_checked(path, spec)
+    rows = 0
+    try:
+        while (part := await asyncio.to_thread(next, parts, None)) is not None:
+            if isinstance(part, Opened):
+                await db.at(Priority.LOAD, _create, audience_id, workspace_id, path, part, house.clock.now())
+            elif isinstance(part, Summary):
+                if part.refusal:
+                    raise BadAudience(part.refusal)
+                await db.at(Priority.LOAD, _finish, audience_id, part)
+            else:
+                for batch in (part[at : at + AT_ONCE] for at in range(0, len(part), AT_ONCE)):
+                    await db.at(Priority.LOAD, audiences.add_rows, audience_id, batch)
+                rows += len(part)
+                loaded(rows)
+    except BaseException:
+        await _discard(house, audience_id)
+        raise
+    finally:
+        await asyncio.to_thread(_close, parts)
+    return audience_id
+
+
+def _create(c: Connection, audience_id: Id, workspace_id: Id, path: Path, opened: Opened, now: int) -> None:
+    columns = msgspec.json.encode(opened.columns.names if opened.columns else ()).decode()
+    audiences.create(c, audience_id, workspace_id, path.name, opened.info.fingerprint, columns, now)
+
+
+def _finish(c: Connection, audience_id: Id, summary: Summary) -> None:
+    audiences.finish(c, audience_id, summary.rows, summary.offered, msgspec.json.encode(summary).decode())
+
+
+async def _discard(house: House, audience_id: Id) -> None:
+    while await house.db.at(Priority.LOAD, audiences.discard, audience_id):
+        pass
+
+
+def _close(parts: Iterator[Opened | list[LoadedRow] | Summary]) -> None:
+    close = getattr(parts, "close", None)
+    if close:
+        close()
