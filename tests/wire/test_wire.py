@@ -12,21 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from campana.clock import boottime
 from campana.core.exchange import Request, Response
 from campana.core.message import Lost, Unsent
 from campana.wire import Wire, redacted
 
-TLS = Path(__file__).parent / "data" / "tls"
+TLS = Path(__file__).parents[1] / "data" / "tls"
 SOON = 20_000_000  # microseconds: far away for a test
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
-    return request.param()
 
 
 @dataclass

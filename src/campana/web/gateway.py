@@ -1,0 +1,208 @@
+"""Where vendors tell us things: a webhook is answered well only once it is verified, understood and durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from litestar.types import Receive, Scope, Send
+
+from campana.channels.contract import Channel
+from campana.clock import Clock
+from campana.core.exchange import Answer, Hook
+from campana.core.ids import Id, new_id
+from campana.store.database import StoreTrouble
+from campana.web.group_commit import Full, Group
+
+PREFIX = "/hooks/"
+MAX_BODY = 3 * 1024 * 1024
+BODY_SECONDS = 20.0
+NOT_KEPT = frozenset({"authorization", "proxy-authorization", "cookie"})
+
+UNKNOWN = Answer(404, b"There is no such integration here.\n")
+METHOD = Answer(405, b"Webhooks come by GET or POST.\n")
+TOO_SLOW = Answer(408, b"The body did not arrive in time.\n")
+TOO_LONG = Answer(413, b"The body is longer than a webhook may be.\n")
+REFUSED = Answer(403, b"The signature is not right.\n")
+UNREADABLE = Answer(400, b"The body cannot be understood.\n")
+BROKEN = Answer(500, b"The webhook could not be kept. Send it again later.\n")
+BUSY = Answer(503, b"The webhook cannot be kept just now. Send it again in a few seconds.\n")
+MORE_HEADERS: dict[int, list[tuple[bytes, bytes]]] = {
+    405: [(b"allow", b"GET, POST")],
+    408: [(b"connection", b"close")],
+    413: [(b"connection", b"close")],  # the rest of the body is not read
+    503: [(b"retry-after", b"5")],
+}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HookRow:
+    """A verified webhook as it is kept until the worker has understood it."""
+
+    id: Id
+    integration: str
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    at: int
+
+
+Lookup = Callable[[str], tuple[Channel, Any] | None]
+
+
+class Gateway:
+    """The ASGI application of `/hooks/{integration}`. `refused` counts the forged webhooks of each integration."""
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        public_url: Callable[[], str],
+        store: Callable[[list[HookRow]], Awaitable[None]],
+        clock: Clock,
+        wake: Callable[[], None] = lambda: None,
+        *,
+        max_body: int = MAX_BODY,
+        body_seconds: float = BODY_SECONDS,
+        most_waiting: int = 10_000,
+    ) -> None:
+        self._lookup, self._public_url, self._clock, self._wake = lookup, public_url, clock, wake
+        self._max_body, self._body_seconds = max_body, body_seconds
+        self._group = Group(store, most_waiting=most_waiting, hopeless=(StoreTrouble, OSError))
+        self.refused: Counter[str] = Counter()
+
+    async def close(self) -> None:
+        """Takes nothing more, and returns when what was taken is durable."""
+        await self._group.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"The gateway takes http only, not {scope['type']}.")
+        answer = await self._answer(scope, receive)
+        if answer is not None:
+            await say(send, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:
+        """What to answer; None when the vendor has gone."""
+        name = scope["path"].removeprefix(PREFIX)
+        found = self._lookup(name) if name and "/" not in name else None
+        if found is None:
+            return UNKNOWN
+        if scope["method"] not in ("GET", "POST"):
+            return METHOD
+        headers = headers_of(scope)
+        body = await self._read(headers, receive)
+        if not isinstance(body, bytes):
+            return body
+        hook = Hook(scope["method"], self._public_url().rstrip("/") + target_of(scope), headers, body, self._clock.now())
+        return self._challenged(name, *found, hook) if hook.method == "GET" else await self._take(name, *found, hook)
+
+    async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes | Answer | None:
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self._max_body:
+            return TOO_LONG
+        message: Mapping[str, Any] = {"more_body": True}
+        body, size = [], 0
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                while message.get("more_body"):
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return None
+                    body.append(message.get("body", b""))
+                    size += len(body[-1])
+                    if size > self._max_body:
+                        return TOO_LONG
+        except TimeoutError:
+            return TOO_SLOW
+        return b"".join(body)
+
+    def _challenged(self, name: str, channel: Channel, settings: Any, hook: Hook) -> Answer:
+        """A vendor's question before it sends webhooks: nothing is stored."""
+        try:
+            answer = channel.challenge(settings, hook)
+        except Exception as error:
+            log.warning("a webhook's challenge could not be read", integration=name, error=repr(error))
+            answer = None
+        return answer or self._refuse(name, hook)
+
+    async def _take(self, name: str, channel: Channel, settings: Any, hook: Hook) -> Answer:
+        """What is verified and understood is stored, and answered when it is durable."""
+        try:
+            genuine = channel.verify(settings, hook)
+        except Exception as error:
+            log.warning("a webhook's signature could not be read", integration=name, error=repr(error))
+            genuine = False
+        if genuine is not True:
+            return self._refuse(name, hook)
+        try:
+            answer = channel.parse_webhook(settings, hook)[1]
+        except ValueError:
+            return UNREADABLE
+        except Exception:
+            log.exception("a genuine webhook could not be understood", integration=name)
+            return BROKEN  # the vendor sends it again, perhaps to a version that understands
+        return await self._keep(name, hook) or answer if answer.code < 300 else answer
+
+    async def _keep(self, name: str, hook: Hook) -> Answer | None:
+        """None when the hook is durable, else what to answer instead of thanks."""
+        kept = {key: value for key, value in hook.headers.items() if key not in NOT_KEPT}
+        row = HookRow(new_id(hook.at), name, hook.method, hook.url, kept, hook.body, hook.at)
+        try:
+            await self._group.add(row, len(hook.body))
+        except (Full, StoreTrouble) as trouble:
+            log.error("a webhook was not kept", integration=name, error=str(trouble))
+            return BUSY
+        except Exception as error:
+            log.error("a webhook was not kept", integration=name, error=repr(error))
+            return BROKEN
+        self._wake()
+        return None
+
+    def _refuse(self, name: str, hook: Hook) -> Answer:
+        self.refused[name] += 1
+        if str(self.refused[name]).strip("0") == "1":  # the first, the tenth, the hundredth: forgers must not fill the log
+            log.warning(
+                "A webhook was refused: its signature is not right. When it is the vendor's own, check the integration's "
+                "secret, and that the vendor calls exactly this address; if not, set CAMPANA_PUBLIC_URL.",
+                integration=name,
+                address=hook.url.partition("?")[0],
+                refused=self.refused[name],
+            )
+        return REFUSED
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers of a request, names in lower case, repeated ones joined."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def target_of(scope: Scope) -> str:
+    """Path and query exactly as they were asked for: signatures cover them byte by byte."""
+    path = scope.get("raw_path") or quote(scope["path"]).encode()
+    query = scope.get("query_string", b"")
+    return (path.partition(b"?")[0] + (b"?" + query if query else b"")).decode("latin-1")
+
+
+async def say(send: Send, answer: Answer) -> None:
+    """Sends one whole answer that no browser takes for anything but what it says it is."""
+    kind = answer.content_type.encode("latin-1", "replace")
+    headers = [
+        (b"content-type", kind if kind.isascii() and kind.decode().isprintable() else b"text/plain"),
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"x-content-type-options", b"nosniff"),
+        *MORE_HEADERS.get(answer.code, ()),
+    ]
+    await send({"type": "http.response.start", "status": answer.code, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
