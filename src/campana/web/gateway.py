@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 import structlog
-from litestar.types import Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import HTTPScope, Receive, Scope, Send
 
 from campana.channels.contract import Channel
 from campana.clock import Clock
@@ -83,13 +84,13 @@ class Gateway:
         await self._group.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             raise RuntimeError(f"The gateway takes http only, not {scope['type']}.")
         answer = await self._answer(scope, receive)
         if answer is not None:
             await say(send, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:
+    async def _answer(self, scope: HTTPScope, receive: Receive) -> Answer | None:
         """What to answer; None when the vendor has gone."""
         name = scope["path"].removeprefix(PREFIX)
         found = self._lookup(name) if name and "/" not in name else None
@@ -188,7 +189,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return found
 
 
-def target_of(scope: Scope) -> str:
+def target_of(scope: HTTPScope) -> str:
     """Path and query exactly as they were asked for: signatures cover them byte by byte."""
     path = scope.get("raw_path") or quote(scope["path"]).encode()
     query = scope.get("query_string", b"")

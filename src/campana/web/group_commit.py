@@ -57,16 +57,17 @@ class Group(Generic[Row]):
             await asyncio.shield(self._task)
 
     async def _run(self) -> None:
+        batch: list[tuple[Row, int, asyncio.Future[None]]] = []
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
-                try:
-                    await self._commit([(row, done) for row, _, done in batch])
-                finally:
-                    self._rows -= len(batch)
-                    self._bytes -= sum(size for _, size, _ in batch)
+                await self._commit([(row, done) for row, _, done in batch])
+                self._rows -= len(batch)
+                self._bytes -= sum(size for _, size, _ in batch)
         finally:
             self._task = None
+            for _, _, done in (*batch, *self._waiting):
+                done.cancel()  # only when this task itself was stopped: then nobody must wait for ever
 
     async def _commit(self, batch: Sequence[tuple[Row, asyncio.Future[None]]]) -> None:
         try:
@@ -80,10 +81,6 @@ class Group(Generic[Row]):
             for _, done in batch:
                 if not done.done():
                     done.set_exception(error)
-        except BaseException:
-            for _, done in batch:
-                done.cancel()  # whoever waits must not wait for ever
-            raise
         else:
             for _, done in batch:
                 if not done.done():

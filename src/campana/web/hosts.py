@@ -44,11 +44,10 @@ def loopback_only(app: ASGIApp) -> ASGIApp:
     """Lets a request that comes from outside reach the webhooks only, whatever tunnel or proxy passes it on."""
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or _is_local(scope):
+        kind: str = scope["type"]
+        if kind == "lifespan" or _is_local(scope) or (kind == "http" and HOOK.fullmatch(scope["path"])):
             await app(scope, receive, send)
-        elif scope["type"] == "http" and HOOK.fullmatch(scope["path"]):
-            await app(scope, receive, send)
-        elif scope["type"] == "http":
+        elif kind == "http":
             await say(send, OUTSIDE)
         else:
             await send({"type": "websocket.close", "code": 1008, "reason": None})
