@@ -21,8 +21,8 @@ def reserve(tat: int, now: int, weight: int, rate: float, burst: int) -> tuple[i
 def may_start(tat: int, now: int, rate: float, burst: int) -> int:
     """The weight that would fit at this moment."""
     left = _cost(burst, rate) - max(0, tat - now)
-    weight = max(0, round(left * rate / SECOND))
-    return weight if _cost(weight, rate) <= left else weight - 1
+    weight = round(left * rate / SECOND)
+    return max(0, weight if _cost(weight, rate) <= left else weight - 1)
 
 
 def chunk_size(rate: float, batch: int, can_ask: bool) -> int:

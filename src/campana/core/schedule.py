@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from campana.core.hours import UnknownZone, local_moment, zone_of
 
-START = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{1,2}:\d{2})(?::00)?\s+(\S+)")
+START = re.compile(r"([12]\d{3}-\d{2}-\d{2})[ T](\d{1,2}:\d{2})(?::00)?\s+(\S+)")
 EXAMPLE = "Write 'now', or for example '2026-12-24 09:00 America/Mexico_City'."
 
 
@@ -31,8 +31,6 @@ def start_moment(text: str, now: int) -> tuple[int, str | None]:
         moment = local_moment(wall, zone)
     except UnknownZone as error:
         raise BadStart(f"The start cannot be read. {error}") from None
-    except OverflowError:
-        raise BadStart(f"The start '{text}' is outside the calendar. {EXAMPLE}") from None
     if moment.at < now:
         today = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(zone)
         raise BadStart(f"The start '{text}' is past: it is now {today:%Y-%m-%d %H:%M} there. Write a later time, or 'now'.")
