@@ -55,7 +55,7 @@ def encoding_of(path: Path, told: str | None) -> str:
 def _known(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
-        b"".decode(name)  # refuses what is no encoding of text
+        io.TextIOWrapper(io.BytesIO(), encoding=name)  # refuses what is no encoding of text
         return name
     except LookupError:
         raise BadTable(f"There is no encoding '{encoding}'. Write for example utf-8, utf-16 or cp1252.") from None

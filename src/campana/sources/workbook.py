@@ -132,8 +132,8 @@ def _parsed(path: Path, name: str, changed_at: int) -> CalamineSheet:
 
 
 def _open(path: Path) -> CalamineWorkbook:
-    with _readable("The workbook"):
-        return CalamineWorkbook.from_path(path)
+    with _readable("The workbook"), path.open("rb") as file:
+        return CalamineWorkbook.from_filelike(file)  # by path it would believe the name
 
 
 @contextmanager
