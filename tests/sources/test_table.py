@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 import json
-import os
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 
 from campana.core.audience import BadAudience, Need, Summary
 from campana.core.campaign import AudienceSpec
-from campana.sources import workbook
+from campana.sources import table, workbook
 from campana.sources.forms import CHUNK, Limits
 from campana.sources.table import BadTable, LoadedRow, Opened, TableOptions, fingerprint, inspect, load_checked, look, rows
 
@@ -284,30 +284,42 @@ def test_rows_come_in_chunks_and_all_of_them(write: Write) -> None:
     assert parts[-1].rows == CHUNK * 2 + 10
 
 
-def children() -> set[int]:
-    """The processes this one has started and that still run."""
-    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    return {int(pid) for listing in found for pid in listing.read_text().split()}
+@pytest.fixture
+def readers(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """The reading processes that were started."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Watched(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+    monkeypatch.setattr(table.subprocess, "Popen", Watched)
+    return started
 
 
-def test_the_reading_process_ends_when_nobody_listens_any_more(write: Write) -> None:
-    before = children()
+def test_the_reading_process_ends_when_nobody_listens_any_more(write: Write, readers: list[subprocess.Popen[bytes]]) -> None:
     parts = load_checked(write("".join(many(CHUNK * 8))), AudienceSpec())
     next(parts)
-    assert len(children() - before) == 1
-    parts.close()  # type: ignore[attr-defined]
-    assert children() == before
+    assert [reader.poll() for reader in readers] == [None]  # it waits for us: eight chunks do not fit into the pipe
+    parts.close()
+    assert [reader.returncode for reader in readers] == [-9]
 
 
-def test_a_reading_process_that_dies_is_a_clear_error(write: Write) -> None:
-    before = children()
+def test_a_reading_process_that_dies_is_a_clear_error(write: Write, readers: list[subprocess.Popen[bytes]]) -> None:
     parts = load_checked(write("".join(many(CHUNK * 8))), AudienceSpec())
     next(parts)
-    (reader,) = children() - before
-    os.kill(reader, 9)
+    readers[0].kill()
     with pytest.raises(BadTable, match="too much memory or is damaged"):
         list(parts)
-    assert children() == before
+
+
+def test_long_rows_come_in_smaller_chunks_and_all_of_them(write: Write) -> None:
+    text = "phone,text\n" + "".join(f"+5255{10_000_000 + number},{'x' * 9_999}\n" for number in range(1200))
+    path = write(text)
+    assert max(len(chunk) for chunk in rows(path, inspect(path))) < 600
+    _, people, summary = loaded(path)
+    assert (len(people), summary.rows) == (1200, 1200)
 
 
 def test_a_file_that_wants_too_much_memory_harms_only_its_reader() -> None:

@@ -177,8 +177,8 @@ def _list(names: Sequence[str], most: int = 12) -> str:
 
 
 class Seen:
-    """Remembers in which row a value came first, in some 24 bytes a value: an open table of 64-bit hashes, which two values
-    of a million share once in 30 million audiences."""
+    """Remembers in which row a value came first, in 24 to 48 bytes a value: an open table of 64-bit hashes, which two
+    values of a million share once in 30 million audiences."""
 
     def __init__(self, size: int = 1024) -> None:
         self._hashes = array("q", bytes(8 * size))
@@ -231,7 +231,7 @@ class Checker:
         keys = [column_key(name) for name in columns.names]
         self._needs = tuple((keys.index(column_key(need.column)), need) for need in needs)
         self._phones, self._emails = Seen(), Seen()
-        self._counts: Counter[str] = Counter()
+        self._rows = self._offered_phones = self._offered_emails = self._warned = 0
         self._left_out: Counter[str] = Counter()
 
     def check(self, number: int, raw: list[str]) -> CheckedRow:
@@ -255,14 +255,13 @@ class Checker:
 
     def summary(self) -> Summary:
         """The figures of all rows checked so far."""
-        counts = self._counts
         return Summary(
-            counts["rows"],
-            counts["offered"],
-            counts["phones"],
-            counts["emails"],
+            self._rows,
+            self._offered,
+            self._offered_phones,
+            self._offered_emails,
             self._left_out["duplicate"],
-            counts["warnings"],
+            self._warned,
             dict(self._left_out.most_common()),
             self.columns.custom,
             self._refusal(),
@@ -331,32 +330,32 @@ class Checker:
         return Issue(self.columns.names[at or 0], "duplicate", f"{what} is already in row {first}. Keep one of the two.")
 
     def _counted(self, row: CheckedRow) -> CheckedRow:
-        counts = self._counts
-        counts["rows"] += 1
+        self._rows += 1
         if row.issues:
-            counts["warnings"] += any(issue.severity == "warning" for issue in row.issues)
+            self._warned += any(issue.severity == "warning" for issue in row.issues)
         if row.reason is not None:
             self._left_out[row.reason] += 1
             return row
-        counts["offered"] += 1
-        counts["phones"] += row.phone is not None
-        counts["emails"] += row.email is not None
+        self._offered_phones += row.phone is not None
+        self._offered_emails += row.email is not None
         return row
+
+    @property
+    def _offered(self) -> int:
+        return self._rows - self._left_out.total()
 
     def _refusal(self) -> str | None:
         doubles = self._left_out["duplicate"]
-        flagged = self._counts["rows"] - self._counts["offered"] - doubles
-        if not self._counts["rows"]:
+        flagged = self._left_out.total() - doubles
+        if not self._rows:
             return "The audience is empty: the file has no rows below its header. Add people to it."
         if flagged and self.spec.flagged == "refuse":
             kinds = [(reason, rows) for reason, rows in self._left_out.most_common() if reason != "duplicate"]
             why = ", ".join(f"{REASONS.get(reason, reason)}: {rows}" for reason, rows in kinds)
-            return (
-                f"{flagged} of {self._counts['rows']} rows have problems ({why}). Fix or remove them, or leave flagged rows out."
-            )
+            return f"{flagged} of {self._rows} rows have problems ({why}). Fix or remove them, or leave flagged rows out."
         if doubles and self.spec.duplicates == "refuse":
-            return f"{doubles} of {self._counts['rows']} rows are duplicates. Remove them, or keep the first of each."
-        if not self._counts["offered"]:
+            return f"{doubles} of {self._rows} rows are duplicates. Remove them, or keep the first of each."
+        if not self._offered:
             return "Nobody is left in the audience: every row has a problem. Fix the rows and load the file again."
         return None
 

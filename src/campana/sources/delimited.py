@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import IO, Any
 
-from campana.sources.forms import CHUNK, BadTable, Limits
+from campana.sources.forms import CHUNK, CHUNK_BYTES, BadTable, Limits
 
 BLOCK = 1 << 20
 SAMPLE = 1 << 16
-LINE = 2 * BLOCK  # characters; a longer one is no line of a table
+LINE = BLOCK  # characters; a longer one is no line of a table
+STEP = 100  # rows read before the size of a chunk is looked at
 SEPARATORS = (",", ";", "\t", "|")
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -125,24 +127,30 @@ def _evenness(sample: str, separator: str) -> tuple[float, int]:
 
 
 def read(path: Path, encoding: str, separator: str, limits: Limits) -> Iterator[list[list[str]]]:
-    """All rows of the file in chunks, the header among them; blank lines are empty rows."""
-    with path.open(encoding=encoding, newline="") as file:
+    """All rows of the file in chunks, fewer in one where they are long, the header among them; blank lines are empty rows."""
+    with path.open("rb") as binary, io.TextIOWrapper(binary, encoding=encoding, newline="") as file:
         reader = csv.reader(file, delimiter=separator, strict=True)
         done = 0
-        while True:
-            before = csv.field_size_limit(limits.cell)
-            try:
-                chunk = list(islice(reader, CHUNK))
-            except csv.Error as error:
-                raise BadTable(_broken(str(error), reader.line_num, limits)) from None
-            finally:
-                csv.field_size_limit(before)
-            if not chunk:
-                return
+        while chunk := _chunk(reader, binary, limits):
             done += len(chunk)
             if done > limits.rows + CHUNK:
                 raise BadTable(f"The file has more than {limits.rows:,} rows. Split it into several.")
             yield chunk
+
+
+def _chunk(reader: Any, file: IO[bytes], limits: Limits) -> list[list[str]]:
+    """The next rows: a chunk of them, or as many as some megabytes of the file hold."""
+    chunk: list[list[str]] = []
+    begun = file.tell()
+    before = csv.field_size_limit(limits.cell)
+    try:
+        while len(chunk) < CHUNK and file.tell() - begun < CHUNK_BYTES and (rows := list(islice(reader, STEP))):
+            chunk += rows
+    except csv.Error as error:
+        raise BadTable(_broken(str(error), reader.line_num, limits)) from None
+    finally:
+        csv.field_size_limit(before)
+    return chunk
 
 
 def _broken(words: str, line: int, limits: Limits) -> str:

@@ -10,6 +10,7 @@ from campana.core.audience import BadAudience
 
 Format = Literal["csv", "tsv", "xls", "xlsx", "xlsb", "ods"]
 CHUNK = 5000  # rows handed on together
+CHUNK_BYTES = 4 << 20  # or fewer, when they are this much text
 GIB = 1 << 30
 
 
@@ -26,7 +27,7 @@ class Limits(msgspec.Struct, frozen=True):
     cell: int = 10_000  # characters
     expanded_bytes: int = 2 * GIB  # of a workbook, which is a compressed archive
     expansion: int = 200  # times its own size
-    memory_bytes: int = 6 * GIB  # address space of the process that reads
+    memory_bytes: int = 3 * GIB  # address space of the process that reads
 
 
 class TableOptions(msgspec.Struct, frozen=True):

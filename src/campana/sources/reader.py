@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import msgspec
 
 from campana.core.audience import BadAudience, CheckedRow, Checker, resolve_columns
 from campana.core.campaign import AudienceSpec
-from campana.sources.forms import BadTable
+from campana.sources.forms import CHUNK_BYTES, BadTable
 from campana.sources.table import LENGTH, Job, LoadedRow, Opened, TableInfo, inspect, rows
 
 ENCODE = msgspec.msgpack.Encoder().encode
@@ -22,7 +23,7 @@ NO_HEADER = " The first row looks like a person: put the names of the columns ab
 
 def work(job: Job) -> Iterator[tuple[bytes, bytes]]:
     """All frames of one job."""
-    info = inspect(Path(job.path), job.options)
+    info = inspect(Path(os.fsdecode(job.path)), job.options)
     if job.spec is None:
         yield b"O", ENCODE(Opened(info, None))
         return
@@ -33,7 +34,7 @@ def work(job: Job) -> Iterator[tuple[bytes, bytes]]:
         raise BadAudience(str(error) + ("" if info.has_header else NO_HEADER)) from None
     yield b"O", ENCODE(Opened(info, columns))
     checker = Checker(columns, spec, job.needs)
-    for loaded in _checked(info, Path(job.path), checker):
+    for loaded in _checked(info, Path(os.fsdecode(job.path)), checker):
         yield b"R", ENCODE(loaded)
     yield b"S", ENCODE(checker.summary())
 
@@ -43,10 +44,16 @@ def _checked(info: TableInfo, path: Path, checker: Checker) -> Iterator[list[Loa
     number, check = 0, checker.check
     for chunk in rows(path, info):
         loaded: list[LoadedRow] = []
+        size = 0
         for raw in chunk:
             number += 1
-            if raw and any(raw) and any(cell.strip() for cell in raw):
-                loaded.append(_stored(check(number, raw)))
+            if any(raw) and any(cell.strip() for cell in raw):
+                row = _stored(check(number, raw))
+                loaded.append(row)
+                size += len(row["cells"])
+                if size > CHUNK_BYTES:
+                    yield loaded
+                    loaded, size = [], 0
         if loaded:
             yield loaded
 
@@ -64,6 +71,7 @@ def _stored(row: CheckedRow) -> LoadedRow:
 
 def main(source: IO[bytes], sink: IO[bytes]) -> None:
     """Does one job; a refusal is a frame as well."""
+    gc.disable()  # rows form no cycles, and there are millions of them
     job = msgspec.msgpack.decode(source.read(), type=Job)
     _bound_memory(job.options.limits.memory_bytes)
     try:

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TypedDict
 
@@ -19,7 +19,7 @@ import campana
 from campana.core.audience import BadAudience, Columns, Need, Summary
 from campana.core.campaign import AudienceSpec
 from campana.sources import delimited, workbook
-from campana.sources.forms import BadTable, Format, TableInfo, TableOptions
+from campana.sources.forms import CHUNK_BYTES, BadTable, Format, TableInfo, TableOptions
 
 __all__ = [
     "BadTable",
@@ -37,7 +37,8 @@ __all__ = [
 SHOWN = 20
 ADDRESS = re.compile(r"\S+@\S+\.\S+|\+?\d[\d ().-]{6,}\d")
 CRASHED = "The file could not be read: it needs too much memory or is damaged. Save the sheet with the people as CSV."
-LENGTH = struct.Struct(">cI")
+LENGTH = struct.Struct(">cI")  # of a frame: its kind and how long its body is
+LARGEST = 16 * CHUNK_BYTES  # no honest frame is longer
 fingerprint = delimited.fingerprint
 
 
@@ -62,7 +63,7 @@ class Opened(msgspec.Struct, frozen=True):
 class Job(msgspec.Struct, frozen=True):
     """What the reading process is asked to do. `spec` None: look only."""
 
-    path: str
+    path: bytes
     options: TableOptions
     spec: dict[str, str | None] | None
     needs: list[Need]
@@ -172,7 +173,7 @@ def rows(path: Path, info: TableInfo) -> Iterator[list[list[str]]]:
 
 def look(path: Path, options: TableOptions | None = None) -> TableInfo:
     """As `inspect`, in a process of its own."""
-    for part in _read_elsewhere(Job(str(path), options or TableOptions(), None, [])):
+    for part in _read_elsewhere(Job(os.fsencode(path), options or TableOptions(), None, [])):
         if isinstance(part, Opened):
             return part.info
     raise AssertionError("the reading process always opens first")
@@ -180,13 +181,13 @@ def look(path: Path, options: TableOptions | None = None) -> TableInfo:
 
 def load_checked(
     path: Path, spec: AudienceSpec, options: TableOptions | None = None, needs: Sequence[Need] = ()
-) -> Iterator[Opened | list[LoadedRow] | Summary]:
+) -> Generator[Opened | list[LoadedRow] | Summary, None, None]:
     """First an Opened, then rows in chunks, at last the Summary. Read and checked in a process of its own, which never runs
     ahead by more than a chunk and ends when this iterator is closed. Raises BadAudience (or BadTable) with a sentence."""
-    return _read_elsewhere(Job(str(path), options or TableOptions(), spec.model_dump(), list(needs)))
+    return _read_elsewhere(Job(os.fsencode(path), options or TableOptions(), spec.model_dump(), list(needs)))
 
 
-def _read_elsewhere(job: Job) -> Iterator[Opened | list[LoadedRow] | Summary]:
+def _read_elsewhere(job: Job) -> Generator[Opened | list[LoadedRow] | Summary, None, None]:
     home = str(Path(campana.__file__).parent.parent)
     path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
     with tempfile.TemporaryFile() as complaints:
@@ -217,7 +218,7 @@ def _parts(pipe: IO[bytes]) -> Iterator[Opened | list[LoadedRow] | Summary]:
     decode_rows = msgspec.msgpack.Decoder(list[LoadedRow]).decode
     while len(head := pipe.read(LENGTH.size)) == LENGTH.size:
         kind, length = LENGTH.unpack(head)
-        body = pipe.read(length)
+        body = pipe.read(length) if length <= LARGEST else b""
         if len(body) < length:
             raise EOFError
         if kind == b"R":
