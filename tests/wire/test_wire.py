@@ -303,13 +303,15 @@ async def test_a_post_without_a_body_does_not_go_over_a_used_connection(wire: Wi
     assert [arrival.connection for arrival in there.arrivals] == [1, 2]
 
 
-async def test_a_connection_closed_while_idle_costs_nothing(wire: Wire, vendor: Start) -> None:
-    there = await vendor(says_and_closes(OK))
-    assert isinstance(await wire.exchange(post(there.url), later()), Response)
-    await there.closed.wait()
-    got = await wire.exchange(post(there.url, b"second"), later())
-    assert isinstance(got, Response)
-    assert [arrival.body for arrival in there.arrivals].count(b"second") == 1
+@pytest.mark.parametrize("connections", [1, 64])
+async def test_a_connection_closed_while_idle_costs_nothing(vendor: Start, connections: int) -> None:
+    wire, there = Wire(connections), await vendor(says_and_closes(OK))
+    for number in range(5):
+        there.closed.clear()
+        assert isinstance(await wire.exchange(post(there.url, b"%d" % number), later()), Response)
+        await there.closed.wait()  # it did not say that it would
+    assert [arrival.body for arrival in there.arrivals] == [b"0", b"1", b"2", b"3", b"4"]
+    await wire.close()
 
 
 @pytest.mark.parametrize("act", [keeps_silent, stops_in_the_headers])
