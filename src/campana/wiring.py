@@ -45,6 +45,7 @@ class Installation:
     bus: LocalBus
     worker: Worker
     app: Application
+    gateway: Gateway
     public_url: str = ""
     port: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,6 +73,7 @@ class Installation:
             self.stop.set()
             self.worker.stop()
             results = await asyncio.gather(web, wheels, return_exceptions=True)
+            await self.gateway.close()
             ending.cancel()
         for result in results:
             if isinstance(result, BaseException):
@@ -204,7 +206,7 @@ def _assemble(
         wake=lambda: bus.wake("inbox"),
     )
     app = web_app.create_app(_console(house, bus, gateway, workspace_id), guard=loopback_only)
-    installation = Installation(settings, house, workspace_id, bus, Worker(house, bus.woken), app)
+    installation = Installation(settings, house, workspace_id, bus, Worker(house, bus.woken), app, gateway)
     return installation
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 import re
 from collections import deque
 from collections.abc import Callable
@@ -44,8 +45,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is here."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - tells the type checker what asyncio promises
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own transports are no subclass of it
         self._open_ones.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
