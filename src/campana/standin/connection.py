@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
 import re
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import cast
 
 import httptools
 
