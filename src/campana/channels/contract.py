@@ -8,18 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from campana.core.exchange import Answer, Hook, Request, Response
+from campana.core.failure import Failure
 from campana.core.message import Event, Outgoing, Reach, Receipt, Rendered, Result, Status
 
 
-class Settings(BaseModel):
-    """Base of an integration's settings: credentials are SecretStr, so they stay out of repr and logs."""
+def _one_line(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value().strip()
+    if not text or not text.isprintable() or not text.isascii():
+        raise ValueError("a credential is one line of plain letters, digits and signs; copy it again from the vendor")
+    return SecretStr(text)
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+Secret = Annotated[SecretStr, AfterValidator(_one_line)]
+BaseUrl = Annotated[str, Field(pattern=r"^https?://[^\s?#]+$"), AfterValidator(lambda url: url.rstrip("/"))]
+
+
+class Settings(BaseModel):
+    """Base of an integration's settings: credentials are Secret, so they stay out of repr and logs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,7 @@ class Found:
     text: str | None
     created_at: int  # UTC microseconds
     receipt: Receipt | None = None
+    senders: tuple[str, ...] = ()  # the number and the service it went out from, as far as the vendor says
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +126,5 @@ class Channel:
     wait_for_receipt: int | None = None  # microseconds to wait for the receipt of a lost answer, where nobody can be asked
     needs_template: bool = False  # outside the vendor's service window only templates may be sent
     stop_confirmed_by_vendor: bool = False
-    failure_of: Callable[[str], Any] = field(default=lambda code: None)  # the error table, for logs and advice
+    failure_of: Callable[[str], Failure | None] = lambda code: None  # the error table, for logs
+    advice_of: Callable[[str], str | None] = lambda code: None  # what people may do about a code

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from email.utils import parsedate_to_datetime
-from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Self
+from urllib.parse import quote, quote_plus, urlencode
 
 import msgspec
-from pydantic import Field, SecretStr
+from pydantic import Field, model_validator
 
-from campana.channels.contract import Channel, Content, Found, LookUp, Render, Settings, UnfitContent, VendorTemplate
-from campana.channels.retry_after import retry_after
-from campana.channels.tables import error_table
-from campana.core.durations import DAY, MINUTE, SECOND
+from campana.channels import contract, signatures
+from campana.channels.answers import Errors, Said, code_of, mail_date, read, reference, refusal, short, told_failure
+from campana.channels.contract import BaseUrl, Channel, Content, Found, LookUp, Render, Secret, UnfitContent, VendorTemplate
+from campana.core.durations import HOUR, MINUTE, SECOND
 from campana.core.exchange import Answer, Hook, Request, Response
-from campana.core.failure import Class, Failure, Retry
-from campana.core.ids import id_of
+from campana.core.failure import Failure
 from campana.core.message import (
+    NOT_DELIVERED,
     Accepted,
     Event,
     Inbound,
@@ -38,19 +36,11 @@ from campana.core.message import (
 from campana.core.segments import count
 from campana.core.template import compile_text
 
-API = "/2010-04-01/Accounts"
-LONGEST = 1600  # characters; above them 21617
-CLOCKS_APART = 60 * SECOND  # how far their clock may be behind ours
-TWIML = Answer(200, b'<?xml version="1.0" encoding="UTF-8"?><Response/>', "text/xml; charset=utf-8")
-
-# A number that cannot be written to at all; the customers' pages call the status "Error".
-ERRORS = error_table("twilio", frozenset({"21211", "21265", "21268"}))
-
-# Their message status -> our word. One that is not here is kept for people, never guessed.
+# Their status -> our word. `sent` may be the last we hear: not every carrier sends receipts.
 STATUSES = {
-    "queued": Status.QUEUED,
     "accepted": Status.QUEUED,
     "scheduled": Status.QUEUED,
+    "queued": Status.QUEUED,
     "sending": Status.QUEUED,
     "sent": Status.SENT,
     "partially_delivered": Status.SENT,
@@ -60,284 +50,308 @@ STATUSES = {
     "failed": Status.FAILED,
     "canceled": Status.FAILED,
 }
-WISHES = {"STOP": Wish.STOP, "START": Wish.START, "HELP": Wish.HELP}
+
+# Seed 003's status Error: 21211 and the codes Twilio has split from it.
+ERRORS = Errors("twilio", bad_address=frozenset({"21211", "21265", "21266", "21268"}))
+
+# Words Twilio acts on and answers by itself, unless Advanced Opt-Out tells its own (OptOutType). YES is not among them: from
+# somebody who had not opted out it is a reply like any other.
+ANSWERED_BY_TWILIO = frozenset(
+    {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "start", "unstop", "help", "info"}
+)
+
+LIMIT = 1600
+PAGE = 200
+CLOCK_MARGIN = 60 * SECOND  # their clock and ours differ, and their dates have whole seconds
+RETRY_RULES = "#rc=5&rp=all"  # read by Twilio only: repeat a callback up to 5 times, whatever went wrong
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+SURROGATES = re.compile("[\ud800-\udfff]")
+EMPTY_TWIML = Answer(200, b'<?xml version="1.0" encoding="UTF-8"?>\n<Response/>', "text/xml; charset=utf-8")
 
 
-class TwilioSettings(Settings):
+class Settings(contract.Settings):
     """A Twilio account."""
 
-    account_sid: str = Field(pattern="^AC[0-9a-fA-F]{32}$", description="Account SID (AC...)")
-    auth_token: SecretStr = Field(description="Auth token; it also signs webhooks")
-    api_key_sid: str | None = Field(None, pattern="^SK[0-9a-fA-F]{32}$", description="API key SID, to call with instead")
-    api_key_secret: SecretStr | None = Field(None, description="Secret of the API key")
-    webhook_keys: dict[str, SecretStr] = Field(default_factory=dict, description="Shared keys that sign webhooks, by name")
-    base_url: str = Field("https://api.twilio.com", description="Where their API is")
+    account_sid: str = Field(pattern=r"^AC[0-9a-fA-F]{32}$", description="Account SID: AC and 32 digits, from the Twilio console")
+    auth_token: Secret = Field(description="Auth token of that account; it also proves that webhooks are Twilio's")
+    api_key_sid: str | None = Field(None, pattern=r"^SK[0-9a-fA-F]{32}$", description="API key to sign in with, if you use one")
+    api_key_secret: Secret | None = Field(None, description="Secret of the API key")
+    webhook_key: str | None = Field(None, min_length=1, description="Name of the key webhooks are signed with, if not the token")
+    webhook_key_secret: Secret | None = Field(None, description="Secret of the webhook key")
+    base_url: BaseUrl = Field("https://api.twilio.com", description="Where Twilio is; a stand-in has another address")
+
+    @model_validator(mode="after")
+    def keys_have_secrets(self) -> Self:
+        if (self.api_key_sid is None) != (self.api_key_secret is None):
+            raise ValueError("api_key_sid and api_key_secret belong together; give both or none")
+        if (self.webhook_key is None) != (self.webhook_key_secret is None):
+            raise ValueError("webhook_key and webhook_key_secret belong together; give both or none")
+        return self
+
+    @cached_property
+    def account_url(self) -> str:
+        """Where the account's resources are."""
+        return f"{self.base_url}/2010-04-01/Accounts/{self.account_sid}"
+
+    @cached_property
+    def messages_url(self) -> str:
+        """Where messages are sent to."""
+        return f"{self.account_url}/Messages.json"
+
+    @property
+    def authorization(self) -> tuple[str, str]:
+        """The header that signs us in."""
+        secret = self.api_key_secret or self.auth_token
+        pair = f"{self.api_key_sid or self.account_sid}:{secret.get_secret_value()}"
+        return "Authorization", "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------------
 
 
-def _request(settings: TwilioSettings, method: str, path: str, body: bytes = b"") -> Request:
-    key, secret = settings.account_sid, settings.auth_token
-    if settings.api_key_sid and settings.api_key_secret:
-        key, secret = settings.api_key_sid, settings.api_key_secret
-    credentials = b64encode(f"{key}:{secret.get_secret_value()}".encode()).decode()
-    headers = [("Authorization", f"Basic {credentials}"), ("Accept", "application/json")]
-    if body:
-        headers.append(("Content-Type", "application/x-www-form-urlencoded"))
-    return Request(method, f"{settings.base_url.rstrip('/')}{path}", tuple(headers), body)
-
-
-def build_request(settings: TwilioSettings, messages: Sequence[Outgoing]) -> Request:
-    """One message a request. Our id travels in the callback's address, so receipts find it before the answer does."""
-    (message,) = messages
-    form = {
-        "To": message.to,
-        _sender_field(message.sender): message.sender,
-        "Body": message.content["text"],
-        # The fragment asks Twilio to repeat what was not answered; it is never sent on, nor signed.
-        "StatusCallback": f"{message.callback_url}?m={message.id.hex()}#rc=5&rp=all",
-    }
-    return _request(settings, "POST", f"{API}/{settings.account_sid}/Messages.json", urlencode(form).encode())
-
-
-def _sender_field(sender: str) -> str:
-    return "MessagingServiceSid" if sender.startswith("MG") else "From"
-
-
-def parse_response(response: Response, messages: Sequence[Outgoing]) -> list[Result]:
-    """What became of the one message."""
-    body = _object(response.body)
-    if 200 <= response.code < 300:
-        sid = body.get("sid")
-        found: Result = Accepted(sid) if isinstance(sid, str) and sid else Lost("Twilio's answer has no message id")
-    else:
-        found = _refusal(response, body)
-    return [found] * len(messages)
-
-
-def _refusal(response: Response, body: Mapping[str, Any]) -> Result:
-    code = str(body.get("code", ""))
-    failure = ERRORS.get(code)
-    if response.code == 429:
-        failure = failure or ERRORS.get("20429")
-    if failure is not None:
-        return replace(failure, retry_after=retry_after(response.headers))
-    if response.code >= 500 or response.code in {408, 425}:
-        return Lost(f"Twilio answered {response.code}")
-    words = str(body.get("message") or f"Twilio answered {response.code}")[:300]
-    return _unknown_refusal(response.code, code, words)
-
-
-def _unknown_refusal(http: int, code: str, words: str) -> Failure:
-    """Codes that the table does not know: a 400 concerns this message, other refusals concern our account."""
-    if http == 400:
-        return Failure(code or str(http), words, Class.PERMANENT, fallback=True)
-    return Failure(code or str(http), words, Class.CONFIG, fallback=False)
-
-
 def compile_content(content: Content, template: VendorTemplate | None) -> Render:
-    """What renders the text for each person."""
+    """A text with fields; the person's own text is measured when it is merged."""
     if content.text is None:
-        raise UnfitContent("SMS has no templates of the vendor: write a text.")
-    text = compile_text(content.text)
+        raise UnfitContent("Twilio SMS sends texts, not templates. Write 'text' in this step.")
+    text_of = compile_text(content.text).render
 
     def render(values: Mapping[str, str]) -> Rendered:
-        said = text.render(values)
-        if not said.strip():
-            return Rendered(problem="the text is empty for this person")
-        if len(said) > LONGEST:
-            return Rendered(problem=f"the text has {len(said)} characters, Twilio takes {LONGEST}")
-        return Rendered(said, {"text": said}, count(said).segments)
+        text = text_of(values)
+        if not text.isascii():
+            text = SURROGATES.sub("\ufffd", text)  # half a character cannot be sent
+        if not text or text.isspace():
+            return Rendered(problem="The text is empty for this person.")
+        if len(text) > LIMIT:
+            return Rendered(problem=f"The text has {len(text)} characters for this person; SMS takes {LIMIT}.")
+        return Rendered(text, {"text": text}, count(text).segments)
 
     return render
 
 
-def check(settings: TwilioSettings) -> Request:
-    """Reads the account: proves the credentials and sends nothing."""
-    return _request(settings, "GET", f"{API}/{settings.account_sid}.json")
+def build_request(settings: Settings, messages: Sequence[Outgoing]) -> Request:
+    """One message. Our reference travels in the callback's query, so a receipt finds it even when this answer is lost."""
+    (message,) = messages
+    sender = "MessagingServiceSid" if message.sender.startswith("MG") else "From"
+    form = f"To={quote_plus(message.to)}&{sender}={quote_plus(message.sender)}&Body={quote_plus(message.content['text'])}"
+    if message.callback_url:
+        url = message.callback_url.partition("#")[0]
+        mark = "&" if "?" in url else "?"
+        form += "&StatusCallback=" + quote_plus(f"{url}{mark}m={message.id.hex()}{RETRY_RULES}")
+    headers = (settings.authorization, ("Content-Type", signatures.FORM), ("Accept", "application/json"))
+    return Request("POST", settings.messages_url, headers, form.encode())
+
+
+class Resource(msgspec.Struct):
+    """A message as Twilio tells it."""
+
+    sid: str
+    status: str = ""
+    to: str | None = None
+    body: str | None = None
+    direction: str | None = None
+    sender: str | None = msgspec.field(default=None, name="from")
+    messaging_service_sid: str | None = None
+    date_created: str | None = None
+    date_updated: str | None = None
+    error_code: int | str | None = None
+
+
+class Page(msgspec.Struct):
+    """A page of the list of messages."""
+
+    messages: list[msgspec.Raw]
+    next_page_uri: str | None = None
+
+
+class Sid(msgspec.Struct):
+    """The one thing an acceptance must have."""
+
+    sid: str
+
+
+class Refusal(msgspec.Struct):
+    """An error as Twilio tells it."""
+
+    code: int | str | None = None
+    message: str | None = None
+
+
+ACCEPTED, REFUSED = msgspec.json.Decoder(Sid), msgspec.json.Decoder(Refusal)
+RESOURCE, PAGES = msgspec.json.Decoder(Resource), msgspec.json.Decoder(Page)
+
+
+def parse_response(response: Response, messages: Sequence[Outgoing]) -> list[Result]:
+    """What became of the attempt; an answer we cannot read says nothing about it."""
+    return [_result(response)] * len(messages)
+
+
+def _result(response: Response) -> Result:
+    if 200 <= response.code < 300:
+        taken = read(ACCEPTED, response.body)
+        return Accepted(taken.sid) if taken and taken.sid else Lost("Twilio's answer could not be read")
+    told = read(REFUSED, response.body)
+    code = code_of(told.code) if told else ""
+    return refusal(response, ERRORS.table, Said(code, short(told.message or "")) if told and code else None)
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------------
 
 
-def list_request(settings: TwilioSettings, message: Outgoing) -> Request:
-    """Their newest messages to that number. Unsent ones have no DateSent, so there is no filter by it."""
-    query = {"To": message.to, "PageSize": "100"}
-    if not message.sender.startswith("MG"):  # with a Messaging Service, From is null at first
-        query["From"] = message.sender
-    return _request(settings, "GET", f"{API}/{settings.account_sid}/Messages.json?{urlencode(query)}")
+def check(settings: Settings) -> Request:
+    """Lists one message: proves the credentials for the very resource that is used. (An API key may not read the account.)"""
+    return _get(settings, f"{settings.messages_url}?PageSize=1")
 
 
-def parse_list(response: Response) -> tuple[list[Found], str | None]:
-    """One page, and the path of the next."""
-    body = _object(response.body)
-    found = [_found(one) for one in body.get("messages") or [] if isinstance(one, dict) and one.get("sid")]
-    following = body.get("next_page_uri")
-    return found, following if isinstance(following, str) else None
+def _get(settings: Settings, url: str) -> Request:
+    return Request("GET", url, (settings.authorization, ("Accept", "application/json")))
 
 
-def next_page(settings: TwilioSettings, path: str) -> Request:
-    """The page at the path that the last one named."""
-    return _request(settings, "GET", path)
+def ask(settings: Settings, message: Outgoing) -> Request:
+    """Lists what went to that person. No date filter: what has not left yet has no date. A service's `from` is null at first."""
+    asked = {"To": message.to, "PageSize": str(PAGE)}
+    if not message.sender.startswith("MG"):
+        asked["From"] = message.sender
+    return _get(settings, f"{settings.messages_url}?{urlencode(asked, errors='replace')}")
 
 
-def _found(one: Mapping[str, Any]) -> Found:
-    text = one.get("body")
-    return Found(
-        str(one["sid"]),
-        str(one.get("to", "")),
-        text if isinstance(text, str) else None,
-        _moment(one.get("date_created")),
-        _told(one),
+def ask_next_page(settings: Settings, uri: str) -> Request:
+    """The next page. Only its path is taken, so that the credentials go nowhere else."""
+    path = uri if uri.startswith("/") and not uri.startswith("//") else "/" + uri.partition("://")[2].partition("/")[2]
+    return _get(settings, f"{settings.base_url}{path}")
+
+
+def found(response: Response) -> tuple[list[Found], str | None]:
+    """The messages of one page and where the next is."""
+    page = read(PAGES, response.body) if response.code == 200 else None
+    if page is None:
+        return [], None
+    resources = [read(RESOURCE, bytes(raw)) for raw in page.messages]
+    return [one for resource in resources if resource and (one := _found(resource))], page.next_page_uri or None
+
+
+def _found(resource: Resource) -> Found | None:
+    created_at = mail_date(resource.date_created)
+    if created_at is None or not (resource.direction or "").startswith("outbound"):
+        return None
+    senders = tuple(one for one in (resource.sender, resource.messaging_service_sid) if one)
+    return Found(resource.sid, resource.to or "", resource.body, created_at, _receipt_of(resource), senders)
+
+
+def _receipt_of(resource: Resource) -> Receipt | None:
+    at = mail_date(resource.date_updated) or mail_date(resource.date_created) or 0
+    return _receipt(resource.sid, resource.status, code_of(resource.error_code), at)
+
+
+def matches(message: Outgoing, held: Found) -> bool:
+    """Whether that may be our message: same person, same sender, same words, and not older than our attempt."""
+    return (
+        held.to == message.to
+        and message.sender in held.senders
+        and (held.text or "").strip() == str(message.content.get("text", "")).strip()
+        and held.created_at >= message.started_at - CLOCK_MARGIN
     )
 
 
-def _told(one: Mapping[str, Any]) -> Receipt | None:
-    status = STATUSES.get(str(one.get("status")))
-    if status is None:
+def ask_status(settings: Settings, vendor_id: str) -> Request:
+    """One message by its SID."""
+    return _get(settings, f"{settings.account_url}/Messages/{quote(vendor_id, safe='', errors='replace')}.json")
+
+
+def status_found(response: Response) -> Receipt | None:
+    """What Twilio knows of that message."""
+    resource = read(RESOURCE, response.body) if response.code == 200 else None
+    return _receipt_of(resource) if resource else None
+
+
+# --- being told -------------------------------------------------------------------------------------------------------------
+
+
+def verify(settings: Settings, hook: Hook) -> bool:
+    """True when Twilio signed it."""
+    shared = None
+    if settings.webhook_key and settings.webhook_key_secret:
+        shared = settings.webhook_key, settings.webhook_key_secret.get_secret_value()
+    return signatures.twilio(hook, settings.auth_token.get_secret_value(), shared)
+
+
+def parse_webhook(settings: Settings, hook: Hook) -> tuple[list[Event], Answer]:
+    """A status callback or what a person wrote. The answer is an empty document: we say nothing back by this way."""
+    query = dict(signatures.query_of(hook.url))
+    form = query if hook.method == "GET" else dict(signatures.form_of(hook.body))
+    sid = form.get("MessageSid") or form.get("SmsSid") or ""
+    status = form.get("MessageStatus", "")
+    if sid and status not in {"", "received", "receiving"}:
+        return [_told(sid, status, form, query, hook.at)], EMPTY_TWIML
+    if sid and form.get("From"):
+        return [_inbound(sid, form, hook.at)], EMPTY_TWIML
+    return [Unrecognized(f"Twilio told something that is neither a status nor a message: {_names(form)}")], EMPTY_TWIML
+
+
+def _names(form: Mapping[str, str]) -> str:
+    return short(", ".join(sorted(form)) or "nothing at all")
+
+
+def _told(sid: str, status: str, form: Mapping[str, str], query: Mapping[str, str], at: int) -> Event:
+    ours = reference(query.get("m"))
+    to = _bare(form.get("To", ""))
+    receipt = _receipt(sid, status, code_of(form.get("ErrorCode")), at)
+    if receipt is None:
+        return Unrecognized(f"Twilio told the status {short(status, 40)!r} of message {short(sid, 40)}, which we do not know")
+    alias = to if ours is None and E164.fullmatch(to) else None
+    return Receipt(sid, receipt.status, at, ours, receipt.failure, alias)
+
+
+def _receipt(sid: str, status: str, code: str, at: int) -> Receipt | None:
+    ours = STATUSES.get(status)
+    if ours is None:
         return None
-    code = one.get("error_code")
-    return Receipt(str(one["sid"]), status, _moment(one.get("date_updated")), None, _receipt_failure(status, str(code or "")))
+    failure: Failure | None = None
+    if ours in NOT_DELIVERED:
+        words = f"Twilio could not deliver it (error {code})" if code else f"Twilio says {status} and gives no reason"
+        failure = told_failure(ERRORS.table, code, words)
+        ours = Status.ERROR if failure.bad_address else ours
+    return Receipt(sid, ours, at, failure=failure)
 
 
-def _moment(date: object) -> int:
-    try:
-        return int(parsedate_to_datetime(str(date)).timestamp()) * SECOND
-    except (TypeError, ValueError):
-        return 0
-
-
-def matches(message: Outgoing, found: Found) -> bool:
-    """Whether what they hold can be that attempt: the same words, made when it was made or later."""
-    return found.text == message.content["text"] and found.created_at >= message.started_at - CLOCKS_APART
-
-
-def status_request(settings: TwilioSettings, sid: str) -> Request:
-    """One message by their id."""
-    return _request(settings, "GET", f"{API}/{settings.account_sid}/Messages/{sid}.json")
-
-
-def parse_status(response: Response) -> Receipt | None:
-    """What they know of it."""
-    body = _object(response.body)
-    return _told(body) if response.code == 200 and body.get("sid") else None
-
-
-# --- webhooks ---------------------------------------------------------------------------------------------------------------
-
-
-def verify(settings: TwilioSettings, hook: Hook) -> bool:
-    """Whether Twilio signed it: over the address it called and every parameter, or over the address and the body's hash."""
-    given = hook.headers.get("x-twilio-signature", "")
-    key, algorithm = settings.auth_token.get_secret_value(), hashlib.sha1
-    if chosen := hook.headers.get("x-twilio-webhooks-signature-settings"):
-        named = dict(part.strip().partition("=")[::2] for part in chosen.split(","))
-        shared = settings.webhook_keys.get(named.get("key", ""))
-        if shared is None or named.get("algorithm") != "HMAC_SHA256":
-            return False
-        key, algorithm = shared.get_secret_value(), hashlib.sha256
-    parameters = _signed_parameters(hook)
-    if parameters is None:
-        return False
-    try:
-        signature = b64decode(given, validate=True)
-    except ValueError:
-        return False
-    signed = (hmac.new(key.encode(), (url + parameters).encode(), algorithm).digest() for url in _spellings(hook.url))
-    return any([hmac.compare_digest(signature, one) for one in signed])  # noqa: C419 - all of them, in constant time
-
-
-def _signed_parameters(hook: Hook) -> str | None:
-    """What follows the address in the signed text; None when the body is not what its hash in the address says."""
-    wanted = parse_qs(urlsplit(hook.url).query).get("bodySHA256")
-    if wanted:
-        return "" if hmac.compare_digest(hashlib.sha256(hook.body).hexdigest(), wanted[0].lower()) else None
-    if hook.method == "GET" or "json" in hook.headers.get("content-type", ""):
-        return ""
-    try:
-        pairs = set(parse_qsl(hook.body.decode(), keep_blank_values=True, errors="strict"))
-    except (UnicodeDecodeError, ValueError):
-        return None
-    return "".join(name + value for name, value in sorted(pairs))
-
-
-def _spellings(url: str) -> Iterable[str]:
-    """Twilio is not consistent about the port: with and without it."""
-    parts = urlsplit(url)._replace(fragment="")
-    host = parts.netloc.rpartition("@")[2]
-    bare = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return {urlunsplit(parts._replace(netloc=netloc)) for netloc in (host, bare, f"{bare}:{port}")}
-
-
-def parse_webhook(settings: TwilioSettings, hook: Hook) -> tuple[list[Event], Answer]:
-    """A status callback, or a message of a person."""
-    try:
-        form = dict(parse_qsl(hook.body.decode(errors="replace"), keep_blank_values=True))
-    except ValueError:
-        return [], Answer(400, b"Not a form.")
-    if "MessageStatus" in form and "MessageSid" in form:
-        return [_status(hook, form)], TWIML
-    if "Body" in form and "From" in form and "MessageSid" in form:
-        return [_inbound(hook, form)], TWIML
-    return [Unrecognized(f"Twilio told something we have no word for: {sorted(form)[:20]}")], TWIML
-
-
-def _status(hook: Hook, form: Mapping[str, str]) -> Event:
-    status = STATUSES.get(form["MessageStatus"])
-    if status is None:
-        return Unrecognized(f"Twilio told the status {form['MessageStatus'][:40]!r} of {form['MessageSid'][:40]}")
-    ours = parse_qs(urlsplit(hook.url).query).get("m", [""])[0]
-    failure = _receipt_failure(status, form.get("ErrorCode", ""))
-    return Receipt(form["MessageSid"], status, hook.at, id_of(ours), failure, form.get("To"))
-
-
-def _receipt_failure(status: Status, code: str) -> Failure | None:
-    """Why it did not arrive. A code that the table does not know lets the fallback have its turn."""
-    if status not in {Status.UNDELIVERED, Status.FAILED}:
-        return None
-    known = ERRORS.get(code)
-    if known is None or known.retry is Retry.RECONCILE:
-        words = f"Twilio reports that it was not delivered{f' (code {code})' if code else ''}"
-        return Failure(code or status.word, words, Class.PERMANENT, fallback=True)
-    return known
-
-
-def _inbound(hook: Hook, form: Mapping[str, str]) -> Inbound:
-    wish = WISHES.get(form.get("OptOutType", "").upper())
+def _inbound(sid: str, form: Mapping[str, str], at: int) -> Inbound:
+    text = form.get("ButtonText") or form.get("Body", "")
+    told = form.get("OptOutType", "").upper()
+    wish = Wish(told.lower()) if told in {"STOP", "START", "HELP"} else None
+    media = form.get("MediaContentType0", "").partition("/")[0] if form.get("NumMedia", "0") != "0" else ""
     return Inbound(
-        form["MessageSid"],
-        (f"phone:{form['From']}",),
-        form.get("To", ""),
-        form["Body"] or form.get("ButtonText", ""),
-        hook.at,
-        form.get("OriginalRepliedMessageSid"),
-        wish,
-        vendor_answers=wish is not None,
-        kind="media" if form.get("NumMedia", "0") not in {"", "0"} else "text",
+        vendor_id=sid,
+        aliases=(_alias(_bare(form["From"])),),
+        to=_bare(form.get("To", "")),
+        text=text,
+        at=at,
+        quotes=form.get("OriginalRepliedMessageSid") or None,
+        wish=wish,
+        vendor_answers=wish is not None or text.strip().casefold() in ANSWERED_BY_TWILIO,
+        kind=short(media, 20) or "text",
     )
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body, an empty one when it is something else."""
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _bare(address: str) -> str:
+    """The number alone: `whatsapp:+525511223344` is the same person."""
+    head, colon, rest = address.partition(":")
+    return rest if colon and head.isalpha() else address
+
+
+def _alias(address: str) -> str:
+    """Short codes and names can write too, but are nobody's phone number."""
+    return f"phone:{address}" if E164.fullmatch(address) else f"sender:{short(address, 60)}"
 
 
 CHANNEL = Channel(
     kind="twilio_sms",
     label="Twilio SMS",
     reaches=Reach.PHONE,
-    settings=TwilioSettings,
+    settings=Settings,
     alias_kind="phone",
     weight="segments",
     pace=1.0,
-    default_deadline=DAY,
-    receipts=frozenset({Status.SENT, Status.DELIVERED, Status.UNDELIVERED, Status.FAILED}),
+    default_deadline=24 * HOUR,
+    receipts=frozenset({Status.SENT, Status.DELIVERED, Status.UNDELIVERED, Status.FAILED, Status.ERROR}),
     suppresses="sms",
     build_request=build_request,
     parse_response=parse_response,
@@ -345,7 +359,8 @@ CHANNEL = Channel(
     parse_webhook=parse_webhook,
     compile=compile_content,
     check=check,
-    look_up=LookUp(list_request, parse_list, next_page, matches, (0, 2 * MINUTE), status_request, parse_status),
+    look_up=LookUp(ask, found, ask_next_page, matches, (0, 2 * MINUTE), ask_status, status_found),
     stop_confirmed_by_vendor=True,
-    failure_of=ERRORS.get,
+    failure_of=ERRORS.table.get,
+    advice_of=ERRORS.advice,
 )

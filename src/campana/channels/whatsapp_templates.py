@@ -1,4 +1,4 @@
-"""WhatsApp templates: how they are listed, what fields they have, and what is sent to fill them.
+"""WhatsApp templates: listed as Meta keeps them, and filled for one person.
 
 Vendor reference: https://developers.facebook.com/docs/whatsapp/business-management-api/message-templates
 """
@@ -6,190 +6,316 @@ Vendor reference: https://developers.facebook.com/docs/whatsapp/business-managem
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
+import msgspec
+
+from campana.channels.answers import UNREADABLE, read
 from campana.channels.contract import Content, Render, UnfitContent, VendorTemplate
+from campana.core.exchange import Response
 from campana.core.message import Rendered
 from campana.core.template import TextTemplate, compile_text
 
-PLACE = re.compile(r"\{\{\s*([a-zA-Z0-9_]+)\s*\}\}")
-BLANKS = re.compile(r"[\t\r\n\f\v\u2028\u2029]+")
-MANY_SPACES = re.compile(r" {5,}")
-MEDIA = {"IMAGE", "VIDEO", "DOCUMENT"}
-APPROVED = "APPROVED"
+VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
+# WhatsApp refuses values with line breaks, tabs or more than four blanks running; half a character is no JSON.
+UNCLEAN = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]| {5}|^ | $")
+BREAKS = re.compile("[ ]*[\x00-\x1f\x7f\x85\u2028\u2029]+[ ]*")
+SURROGATES = re.compile("[\ud800-\udfff]")
+LINK = re.compile(r"https?://\S+")
+MEDIA = {"IMAGE": "image", "VIDEO": "video", "DOCUMENT": "document"}
+NEEDS_NOTHING = frozenset({"PHONE_NUMBER", "VOICE_CALL"})
+FIELDS = "id,name,language,status,category,parameter_format,components"
 
-Pieces = list[tuple[str, str | None]]  # text before, then the field that follows it
+
+# --- listing ----------------------------------------------------------------------------------------------------------------
+
+
+class Listed(msgspec.Struct):
+    """A template of the list."""
+
+    name: str
+    language: str
+    status: str
+    category: str | None = None
+    parameter_format: str | None = None
+    components: list[dict[str, Any]] | None = None
+    id: str | int | None = None
+
+
+class Cursors(msgspec.Struct):
+    after: str | None = None
+
+
+class Paging(msgspec.Struct):
+    cursors: Cursors | None = None
+    next: str | None = None
+
+
+class Page(msgspec.Struct):
+    """A page of the list."""
+
+    data: list[msgspec.Raw]
+    paging: Paging | None = None
+
+
+LISTED, PAGE = msgspec.json.Decoder(Listed), msgspec.json.Decoder(Page)
+
+
+def listing_query(cursor: str | None) -> str:
+    """Templates of every status: one that is paused must be known to be so."""
+    return f"fields={FIELDS}&limit=100" + (f"&after={quote(cursor, safe='', errors='replace')}" if cursor else "")
+
+
+def parse_listing(response: Response) -> tuple[list[VendorTemplate], str | None]:
+    """The templates of one page and the cursor of the next; one we cannot read is left out, and so not offered."""
+    page = read(PAGE, response.body) if response.code == 200 else None
+    if page is None:
+        return [], None
+    listed = [one for raw in page.data if (one := read(LISTED, bytes(raw)))]
+    return [_template(one) for one in listed], _next(page.paging)
+
+
+def _template(one: Listed) -> VendorTemplate:
+    form = one.parameter_format or "POSITIONAL"
+    vendor_id = "" if one.id is None else str(one.id)
+    return VendorTemplate(one.name, one.language, one.status, one.category or "", form, tuple(one.components or ()), vendor_id)
+
+
+def _next(paging: Paging | None) -> str | None:
+    """The last page has a cursor too: only `next` says that there is more."""
+    if paging is None or not paging.next:
+        return None
+    if paging.cursors and paging.cursors.after:
+        return paging.cursors.after
+    try:
+        return parse_qs(urlsplit(paging.next).query).get("after", [None])[0]
+    except ValueError:
+        return None
+
+
+# --- filling ----------------------------------------------------------------------------------------------------------------
+
+
+class Button(msgspec.Struct):
+    type: str
+    text: str | None = None
+    url: str | None = None
+
+
+class Part(msgspec.Struct):
+    """One component of a template as it was approved."""
+
+    type: str
+    format: str | None = None
+    text: str | None = None
+    buttons: list[Button] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One place of a template that the campaign fills. `key` is how the campaign names it without doubt."""
+class Place:
+    """Where one value goes. `key` names it among the step's values, `bare` is its short name."""
 
-    key: str  # body: "1" or "first_name"; others: "header.1", "header.image", "button.0"
-    name: str
-
-
-def fields_of(template: VendorTemplate) -> list[Field]:
-    """All places to fill: header, body, then buttons."""
-    found = []
-    for part in template.components:
-        kind = str(part.get("type", "")).upper()
-        if kind == "HEADER" and str(part.get("format", "TEXT")).upper() in MEDIA:
-            name = str(part["format"]).lower()
-            found.append(Field(f"header.{name}", name))
-        elif kind == "HEADER":
-            found += [Field(f"header.{name}", name) for name in _places(part)]
-        elif kind == "BODY":
-            found += [Field(name, name) for name in _places(part)]
-        elif kind == "BUTTONS":
-            found += [
-                Field(f"button.{at}", f"button.{at}") for at, button in enumerate(part.get("buttons", ())) if _is_open(button)
-            ]
-    return found
-
-
-def _places(part: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys(PLACE.findall(str(part.get("text", "")))))
-
-
-def _is_open(button: Mapping[str, Any]) -> bool:
-    """A URL that ends in a place, or a code to copy: the message must fill it."""
-    kind = str(button.get("type", "")).upper()
-    return (kind == "URL" and bool(PLACE.search(str(button.get("url", ""))))) or kind == "COPY_CODE"
+    key: str
+    bare: str
+    component: tuple[tuple[str, str], ...]  # the head of the component that holds it
+    parameter: Callable[[str], dict[str, Any]]
+    needed: bool = True
+    limit: int = 32_768
+    link: bool = False
 
 
 def compile_template(content: Content, template: VendorTemplate | None) -> Render:
-    """What renders a template for each person; raises UnfitContent when it may not, or cannot, be sent."""
+    """What fills a template for one person; all that can be known before is found out here."""
     if template is None:
         raise UnfitContent(
-            f"there is no template {content.template!r} in {content.language!r} on the account. Choose one that is approved."
+            f"WhatsApp has no template {content.template!r} in {content.language!r}. Choose another, or read the templates again."
         )
-    if template.status != APPROVED:
+    label = f"The template {template.name} ({template.language})"
+    if template.status != "APPROVED":
         raise UnfitContent(
-            f"the template {template.name!r} ({template.language}) is {template.status.lower()}, not approved. "
-            "Wait for the approval, or choose another."
+            f"{label} is {template.status}. Only approved templates are sent: wait for WhatsApp, or choose another."
         )
-    values = _values(content, template)
-    names = {field.key: compile_text(values[field.key]) for field in fields_of(template)}
-    frame = {"name": template.name, "language": {"code": template.language}}
-    parts = [part for part in (_component(one, template, names) for one in _buildable(template)) if part]
-    readable = _readable(template)
-
-    def render(cells: Mapping[str, str]) -> Rendered:
-        filled: dict[str, str] = {}
-        for key, text in names.items():
-            value = clean(text.render(cells))
-            if not value:
-                return Rendered(problem=f"the template field {{{{{key}}}}} is empty for this person")
-            filled[key] = value
-        said = "".join(before + (filled.get(key, "") if key else "") for before, key in readable)
-        components = [build(filled) for build in parts]
-        return Rendered(said, {**frame, "components": components} if components else frame)
-
-    return render
+    parts = _parts(label, template)
+    places = _places(label, parts, template.parameter_format == "NAMED")
+    filled = _assign(label, places, content.values)
+    return _renderer(template, [(place, filled[place.key]) for place in places if place.key in filled], _Readable(parts, filled))
 
 
-def _values(content: Content, template: VendorTemplate) -> dict[str, str]:
-    """The campaign's text for each field, found by its key, or by its bare name where only one field has it."""
-    fields = fields_of(template)
-    given = dict(content.values)
-    found: dict[str, str] = {}
-    for field in fields:
-        if field.key in given:
-            found[field.key] = given.pop(field.key)
-    for field in fields:
-        alone = sum(other.name == field.name for other in fields) == 1
-        if field.key not in found and alone and field.name in given:
-            found[field.key] = given.pop(field.name)
-    missing = [field.key for field in fields if field.key not in found]
-    if missing:
-        raise UnfitContent(f"the template {template.name!r} needs values for {_list(missing)}. Write them under 'values'.")
-    if given:
-        raise UnfitContent(f"the template {template.name!r} has no field {_list(given)}. Remove it from 'values'.")
+def _parts(label: str, template: VendorTemplate) -> dict[str, Part]:
+    try:
+        parts = msgspec.convert(template.components, list[Part])
+    except UNREADABLE as error:
+        raise UnfitContent(f"{label} has a form that Campana cannot read. Choose another.") from error
+    found = {part.type.upper(): part for part in parts}
+    if strange := sorted(found.keys() - {"HEADER", "BODY", "FOOTER", "BUTTONS"}):
+        raise UnfitContent(f"{label} has a part {strange[0]}, which Campana cannot fill. Choose another.")
     return found
 
 
+def _variables(text: str | None) -> list[str]:
+    """The names in a text, once each; numbers in their order, as WhatsApp counts them."""
+    names = list(dict.fromkeys(VARIABLE.findall(text or "")))
+    return sorted(names, key=int) if all(name.isdigit() for name in names) else names
+
+
+def _text_parameter(name: str | None) -> Callable[[str], dict[str, Any]]:
+    if name is None:
+        return lambda value: {"type": "text", "text": value}
+    return lambda value: {"type": "text", "parameter_name": name, "text": value}
+
+
+def _media_parameter(kind: str) -> Callable[[str], dict[str, Any]]:
+    return lambda value: {"type": kind, kind: {"link": value}}
+
+
+def _places(label: str, parts: Mapping[str, Part], named: bool) -> list[Place]:
+    """Every value the template takes, in the order it is sent."""
+    return [
+        *_header_places(label, parts.get("HEADER"), named),
+        *_text_places("body", "", parts.get("BODY"), named),
+        *_button_places(label, parts.get("BUTTONS")),
+    ]
+
+
+def _header_places(label: str, header: Part | None, named: bool) -> list[Place]:
+    kind = (header.format or "TEXT").upper() if header else "TEXT"
+    if kind == "TEXT":
+        return _text_places("header", "header.", header, named)
+    if kind not in MEDIA:
+        raise UnfitContent(f"{label} has a header of the kind {kind}, which Campana cannot fill. Choose another.")
+    word = MEDIA[kind]
+    return [Place(f"header.{word}", word, (("type", "header"),), _media_parameter(word), limit=2000, link=True)]
+
+
+def _text_places(kind: str, prefix: str, part: Part | None, named: bool) -> list[Place]:
+    names = _variables(part.text) if part else []
+    return [Place(prefix + name, name, (("type", kind),), _text_parameter(name if named else None)) for name in names]
+
+
+def _button_places(label: str, part: Part | None) -> list[Place]:
+    places = []
+    for index, button in enumerate((part.buttons if part else None) or ()):
+        kind = button.type.upper()
+        head = (("type", "button"), ("sub_type", kind.lower()), ("index", str(index)))
+        key = f"button.{index}"
+        if kind == "URL":
+            places += [Place(key, name, head, _text_parameter(None), limit=2000) for name in _variables(button.url)[:1]]
+        elif kind == "QUICK_REPLY":
+            places.append(Place(key, key, head, lambda value: {"type": "payload", "payload": value}, needed=False, limit=256))
+        elif kind == "COPY_CODE":
+            places.append(Place(key, key, head, lambda value: {"type": "coupon_code", "coupon_code": value}, limit=20))
+        elif kind not in NEEDS_NOTHING:
+            raise UnfitContent(f"{label} has a button of the kind {kind}, which Campana cannot fill. Choose another.")
+    return places
+
+
+def _assign(label: str, places: Sequence[Place], values: Mapping[str, str]) -> dict[str, TextTemplate]:
+    """The text of each place by its key; a value without a place, and a place without a value, are refused."""
+    filled: dict[str, TextTemplate] = {}
+    for name, text in values.items():
+        place = _place_of(label, places, name)
+        if place.key in filled:
+            raise UnfitContent(f"{label} gets two values for {place.key!r}. Leave one of them away.")
+        filled[place.key] = _value(label, place, text)
+    if missing := [place.key for place in places if place.needed and place.key not in filled]:
+        raise UnfitContent(f"{label} needs a value for {_list(missing)}. Add it to the values of this step.")
+    return filled
+
+
+def _place_of(label: str, places: Sequence[Place], name: str) -> Place:
+    exact = [place for place in places if place.key == name]
+    fits = exact or [place for place in places if place.bare == name]
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        raise UnfitContent(f"{label} has {name!r} in several places. Write {_list(place.key for place in fits)}.")
+    known = _list(place.key for place in places)
+    raise UnfitContent(f"{label} has no field {name!r}. " + (f"Its fields are {known}." if known else "It takes no values."))
+
+
+def _value(label: str, place: Place, text: str) -> TextTemplate:
+    compiled = compile_text(text)
+    if not compiled.fields and (problem := _problem(place, _clean(text))):
+        raise UnfitContent(f"{label} cannot be filled: {problem}")
+    return compiled
+
+
 def _list(names: Iterable[str]) -> str:
-    return ", ".join(f"{{{{{name}}}}}" for name in names)
+    return ", ".join(repr(name) for name in names)
 
 
-def clean(value: str) -> str:
-    """A value as a template takes it: no line breaks or tabs, no more than four spaces running."""
-    return MANY_SPACES.sub("    ", BLANKS.sub(" ", value)).strip()
+def _clean(value: str) -> str:
+    if UNCLEAN.search(value) is None:
+        return value
+    value = SURROGATES.sub("\ufffd", BREAKS.sub(" ", value))
+    return re.sub(" {5,}", "    ", value).strip()
 
 
-Build = Callable[[Mapping[str, str]], dict[str, Any]]
+def _problem(place: Place, value: str) -> str | None:
+    if not value or value.isspace():
+        return f"The template's field {place.key!r} is empty."
+    if len(value) > place.limit:
+        return f"The value of the template's field {place.key!r} has {len(value)} characters; {place.limit} are allowed."
+    if place.link and not LINK.fullmatch(value):
+        return f"The template's field {place.key!r} takes a link that begins with https://, not {value[:60]!r}."
+    return None
 
 
-def _buildable(template: VendorTemplate) -> list[tuple[str, int, Mapping[str, Any]]]:
-    """Header, body and buttons, each with its place."""
-    found: list[tuple[str, int, Mapping[str, Any]]] = []
-    for part in template.components:
-        kind = str(part.get("type", "")).upper()
-        if kind in {"HEADER", "BODY"}:
-            found.append((kind, 0, part))
-        elif kind == "BUTTONS":
-            found += [("BUTTON", at, button) for at, button in enumerate(part.get("buttons", ())) if _is_open(button)]
-    return sorted(found, key=lambda one: (["HEADER", "BODY", "BUTTON"].index(one[0]), one[1]))
+class _Readable:
+    """The template's text as the person reads it, with gaps for the values."""
+
+    def __init__(self, parts: Mapping[str, Part], filled: Mapping[str, TextTemplate]) -> None:
+        self.pieces: list[str] = []
+        self.gaps: list[tuple[int, str]] = []
+        for kind, prefix in (("HEADER", "header."), ("BODY", ""), ("FOOTER", "footer.")):
+            text = parts[kind].text if kind in parts else None
+            if not text:
+                continue
+            if self.pieces:
+                self.pieces.append("\n")
+            self._add(text, prefix, filled)
+
+    def _add(self, text: str, prefix: str, filled: Mapping[str, TextTemplate]) -> None:
+        end = 0
+        for variable in VARIABLE.finditer(text):
+            if (key := prefix + variable[1]) in filled:
+                self.pieces += [text[end : variable.start()], ""]
+                self.gaps.append((len(self.pieces) - 1, key))
+                end = variable.end()
+        self.pieces.append(text[end:])
 
 
-def _component(
-    one: tuple[str, int, Mapping[str, Any]], template: VendorTemplate, names: Mapping[str, TextTemplate]
-) -> Build | None:
-    """What builds one component of the request; None for a part that has nothing to fill."""
-    kind, at, part = one
-    if kind == "BUTTON":
-        return _button(at, str(part.get("type", "")).lower())
-    if kind == "HEADER" and str(part.get("format", "TEXT")).upper() in MEDIA:
-        return _media(str(part["format"]).lower())
-    prefix = "header." if kind == "HEADER" else ""
-    named = template.parameter_format.upper() == "NAMED"
-    places = [(name, prefix + name) for name in _places(part) if prefix + name in names]
-    if not places:
-        return None
-    if not named:
-        places.sort(key=lambda place: int(place[0]) if place[0].isdigit() else 0)
-    return _texts(kind.lower(), places, named)
+def _renderer(template: VendorTemplate, filled: Sequence[tuple[Place, TextTemplate]], readable: _Readable) -> Render:
+    places = [(place, text.render) for place, text in filled]
+    position = {place.key: number for number, (place, _) in enumerate(filled)}
+    heads = {place.component: dict(place.component) for place, _ in filled}
+    groups = [
+        (head, [(position[place.key], place.parameter) for place, _ in filled if place.component == component])
+        for component, head in heads.items()
+    ]
+    gaps = [(piece, position[key]) for piece, key in readable.gaps]
+    fixed = {"name": template.name, "language": {"code": template.language}}
+    pieces_of = readable.pieces.copy
 
+    def render(values: Mapping[str, str]) -> Rendered:
+        cleaned = []
+        for place, text_of in places:
+            value = _clean(text_of(values))
+            if (not value or len(value) > place.limit or place.link) and (problem := _problem(place, value)):
+                return Rendered(problem=problem)
+            cleaned.append(value)
+        pieces = pieces_of()
+        for piece, number in gaps:
+            pieces[piece] = cleaned[number]
+        if not groups:
+            return Rendered("".join(pieces), fixed)
+        components = [
+            {**head, "parameters": [parameter(cleaned[number]) for number, parameter in parameters]}
+            for head, parameters in groups
+        ]
+        return Rendered("".join(pieces), {**fixed, "components": components})
 
-def _texts(kind: str, places: list[tuple[str, str]], named: bool) -> Build:
-    def build(filled: Mapping[str, str]) -> dict[str, Any]:
-        if named:
-            parameters = [{"type": "text", "parameter_name": name, "text": filled[key]} for name, key in places]
-        else:
-            parameters = [{"type": "text", "text": filled[key]} for _, key in places]
-        return {"type": kind, "parameters": parameters}
-
-    return build
-
-
-def _media(kind: str) -> Build:
-    return lambda filled: {"type": "header", "parameters": [{"type": kind, kind: {"link": filled[f"header.{kind}"]}}]}
-
-
-def _button(at: int, kind: str) -> Build:
-    def build(filled: Mapping[str, str]) -> dict[str, Any]:
-        value = filled[f"button.{at}"]
-        parameter = {"type": "coupon_code", "coupon_code": value} if kind == "copy_code" else {"type": "text", "text": value}
-        return {"type": "button", "sub_type": kind, "index": str(at), "parameters": [parameter]}
-
-    return build
-
-
-def _readable(template: VendorTemplate) -> Pieces:
-    """The template as a person reads it: header, body and footer, cut at the places to fill."""
-    pieces: Pieces = []
-    for part in template.components:
-        kind = str(part.get("type", "")).upper()
-        if kind not in {"HEADER", "BODY", "FOOTER"} or not part.get("text"):
-            continue
-        prefix = "header." if kind == "HEADER" else ""
-        text, end = str(part["text"]), 0
-        lead = "\n\n" if pieces else ""
-        for found in PLACE.finditer(text):
-            pieces.append((lead + text[end : found.start()], prefix + found[1]))
-            lead, end = "", found.end()
-        pieces.append((lead + text[end:], None))
-    return pieces
+    return render

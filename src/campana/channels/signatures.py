@@ -1,0 +1,90 @@
+"""Are these really the vendor's words? Signatures over the bytes as they came, compared in constant time."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qsl
+
+from campana.core.exchange import Hook
+
+URL = re.compile(r"(https?)://([^/?#]*?)(?::(\d+))?([/?].*)?", re.DOTALL)
+DEFAULT_PORT = {"http": "80", "https": "443"}
+FORM = "application/x-www-form-urlencoded"
+
+
+def same(left: str, right: str) -> bool:
+    """Equality that takes as long wherever they differ."""
+    return hmac.compare_digest(left.encode("utf-8", "replace"), right.encode("utf-8", "replace"))
+
+
+def query_of(url: str) -> list[tuple[str, str]]:
+    """The parameters of a URL, blank ones kept."""
+    return parse_qsl(url.partition("#")[0].partition("?")[2], keep_blank_values=True)
+
+
+def form_of(body: bytes) -> list[tuple[str, str]]:
+    """The parameters of a form, blank ones kept."""
+    return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+
+
+# --- Twilio: https://www.twilio.com/docs/usage/webhooks/webhooks-security ---------------------------------------------------
+
+
+def twilio(hook: Hook, auth_token: str, shared_key: tuple[str, str] | None = None) -> bool:
+    """True when the hook is signed with the account's token, or with the shared key (its name and secret) it names."""
+    signature = hook.headers.get("x-twilio-signature", "")
+    key, digest = auth_token, "sha1"
+    if settings := hook.headers.get("x-twilio-webhooks-signature-settings"):
+        named = dict(pair.strip().partition("=")[::2] for pair in settings.split(","))
+        if shared_key is None or named.get("algorithm") != "HMAC_SHA256" or named.get("key") != shared_key[0]:
+            return False
+        key, digest = shared_key[1], "sha256"
+    parameters = _signed_parameters(hook)
+    if not signature or parameters is None:
+        return False
+    tail = twilio_parameters(parameters)
+    return any(same(twilio_signature(key, url + tail, digest), signature) for url in _spellings(hook.url))
+
+
+def twilio_signature(key: str, signed: str, digest: str = "sha1") -> str:
+    """The signature over the string that Twilio signs."""
+    return base64.b64encode(hmac.digest(key.encode(), signed.encode("utf-8", "replace"), digest)).decode()
+
+
+def twilio_parameters(pairs: Iterable[tuple[str, str]]) -> str:
+    """Names and values as they are signed: sorted by code point, a doubled pair once, nothing between them."""
+    return "".join(name + value for name, value in sorted(set(pairs)))
+
+
+def _signed_parameters(hook: Hook) -> list[tuple[str, str]] | None:
+    """What is signed beside the URL: the form; nothing of a GET, or of a body whose hash stands in the URL and is right."""
+    if hook.method == "GET":
+        return []
+    kind = hook.headers.get("content-type", "").partition(";")[0].strip().lower()
+    told = dict(query_of(hook.url)).get("bodySHA256")
+    if kind == FORM or (not kind and told is None):
+        return form_of(hook.body)
+    return [] if told is not None and same(hashlib.sha256(hook.body).hexdigest(), told) else None
+
+
+def _spellings(url: str) -> list[str]:
+    """The URL without a port and with one: Twilio signs the one or the other."""
+    bare = url.partition("#")[0]
+    found = URL.fullmatch(bare)
+    if found is None:
+        return [bare]
+    scheme, host, port, rest = found[1], found[2], found[3], found[4] or ""
+    return [f"{scheme}://{host}{rest}", f"{scheme}://{host}:{port or DEFAULT_PORT[scheme]}{rest}"]
+
+
+# --- Meta: https://developers.facebook.com/docs/graph-api/webhooks/getting-started ------------------------------------------
+
+
+def meta(hook: Hook, app_secret: str) -> bool:
+    """True when the raw bytes are signed with the app's secret."""
+    expected = "sha256=" + hmac.digest(app_secret.encode(), hook.body, "sha256").hex()
+    return same(expected, hook.headers.get("x-hub-signature-256", ""))
