@@ -117,7 +117,7 @@ async def take_up(installation: Installation, file: CampaignFile, known: Any, de
     if run.status in OVER:
         say(f"{known.name!r} is over already. Nothing is sent.")
     elif run.status == "paused":
-        await check_accounts(house, {step.channel for step in house.plan_of_run(run).plan.steps})
+        await check_accounts(house, {step.channel for step in house.plan_of(run.id, run.plan, run.columns).plan.steps})
         await house.db.run(launch.resume, run.id, house.clock.now())
     return run.id
 

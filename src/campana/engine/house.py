@@ -18,8 +18,7 @@ from campana.core.failure import Waits
 from campana.core.ids import Id
 from campana.core.journey import Shape
 from campana.core.message import Lost, Unsent
-from campana.store import accounts
-from campana.store.campaigns import RunRow
+from campana.store import accounts, campaigns
 from campana.store.database import Database
 
 LEASE = 30 * SECOND  # real time
@@ -103,9 +102,10 @@ class House:
             found = self.plans[run_id] = read_plan(plan, columns, self.durations)
         return found
 
-    def plan_of_run(self, run: RunRow) -> RunPlan:
-        """The plan of that run."""
-        return self.plan_of(run.id, run.plan, run.columns)
+    def plan_of_run(self, c: Connection, run_id: Id) -> RunPlan:
+        """The plan of that run. It is frozen, so the database is asked once."""
+        found = self.plans.get(run_id)
+        return found or self.plan_of(run_id, *campaigns.frozen_plan(c, run_id))
 
     def renderer(self, c: Connection, run_id: Id, position: int, step: Step, integration_id: Id) -> Render:
         """What renders a step for a person, with the template as it stands now; raises UnfitContent when it cannot be sent."""

@@ -31,7 +31,7 @@ from campana.core.optout import wish_of
 from campana.engine.changes import Changes
 from campana.engine.house import Account, House
 from campana.engine.send import Settling
-from campana.store import accounts, campaigns, contacts, inbox, messages, recipients, suppressions
+from campana.store import accounts, contacts, inbox, messages, recipients, suppressions
 from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person
 
@@ -124,10 +124,7 @@ def _take_receipt(
     c: Connection, house: House, settling: Settling, changes: Changes, row: MessageRow, person: Person, receipt: Receipt
 ) -> MessageRow:
     """One receipt. What ranks no higher than what is known changes nothing but the times."""
-    run = campaigns.get_run(c, row.run_id)
-    if run is None:
-        return row
-    plan = house.plan_of_run(run)
+    plan = house.plan_of_run(c, row.run_id)
     current = person.message_id == row.id
     was_uncertain = row.status < Status.QUEUED
     settling.workspace_id = person.workspace_id
@@ -208,9 +205,7 @@ def _take_inbound(c: Connection, house: House, account: Account, workspace_id: I
         _take_wish(c, house, account, workspace_id, contact_id, wish, rule, event.text, now)
     elif theirs is not None:
         changes = Changes(now)
-        run = campaigns.get_run(c, theirs.run_id)
-        if run is not None:
-            changes.advance(theirs, Event(Happening.REPLIED, now), house.plan_of_run(run).shape)
+        changes.advance(theirs, Event(Happening.REPLIED, now), house.plan_of_run(c, theirs.run_id).shape)
         changes.write(c)
 
 
@@ -246,8 +241,6 @@ def _take_wish(
     suppressions.suppress(c, workspace_id, addresses, medium, now, rule, proof)
     changes = Changes(now)
     for person in recipients.of_contact(c, contact_id):
-        run = campaigns.get_run(c, person.run_id)
-        if run is not None:
-            event = Event(Happening.OPTED_OUT, now, reason=f"{rule}: {proof[:80]}")
-            changes.advance(person, event, house.plan_of_run(run).shape)
+        event = Event(Happening.OPTED_OUT, now, reason=f"{rule}: {proof[:80]}")
+        changes.advance(person, event, house.plan_of_run(c, person.run_id).shape)
     changes.write(c)

@@ -19,7 +19,7 @@ from campana.core.message import Outgoing, Receipt, Status
 from campana.engine.changes import Changes
 from campana.engine.house import CALL_TIMEOUT, Account, House
 from campana.engine.receive import Heard, apply
-from campana.store import accounts, campaigns, messages, recipients
+from campana.store import accounts, messages, recipients
 from campana.store.messages import MessageRow, News
 
 BATCH = 20
@@ -146,6 +146,5 @@ def give_up(c: Connection, house: House, row: MessageRow, now: int) -> None:
 
 def _happen(c: Connection, house: House, changes: Changes, row: MessageRow, event: Event) -> None:
     person = recipients.load(c, [row.recipient_id])[0]
-    run = campaigns.get_run(c, row.run_id)
-    if run is not None and person.message_id == row.id:
-        changes.advance(person, event, house.plan_of_run(run).shape)
+    if person.message_id == row.id:
+        changes.advance(person, event, house.plan_of_run(c, row.run_id).shape)

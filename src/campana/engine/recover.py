@@ -9,7 +9,7 @@ from campana.core.message import Status
 from campana.engine.changes import Changes
 from campana.engine.house import House
 from campana.engine.send import first_ask
-from campana.store import campaigns, messages, recipients, units
+from campana.store import messages, recipients, units
 from campana.store.messages import News
 from campana.store.units import Unit
 
@@ -33,10 +33,7 @@ def _recover_unit(c: Connection, house: House, unit: Unit, now: int) -> None:
     people = {person.id: person for person in recipients.load(c, sorted(one.recipient_id for one in attempts))}
     for row in attempts:
         person = people[row.recipient_id]
-        run = campaigns.get_run(c, row.run_id)
-        if run is None:
-            continue
-        shape = house.plan_of_run(run).shape
+        shape = house.plan_of_run(c, row.run_id).shape
         current = person.message_id == row.id
         if house.begun(unit.token, row.id) is False:
             news = News(row.id, Status.FAILED, now, None, "unsent", f"{REASON} before the call")

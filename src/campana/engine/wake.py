@@ -10,9 +10,8 @@ from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Status
 from campana.engine.changes import Changes, end_all
-from campana.engine.house import House
+from campana.engine.house import House, RunPlan
 from campana.store import campaigns, counters, flows, inbox, messages, recipients
-from campana.store.campaigns import RunRow
 from campana.store.messages import MessageRow
 from campana.store.recipients import Person
 
@@ -59,9 +58,7 @@ def deadlines(c: Connection, house: House, now: int) -> int:
             messages.ask_again(c, row.id, now, row.asks)
             _put_off(changes, person, now + house.recheck)
         else:
-            run = campaigns.get_run(c, person.run_id)
-            if run is not None:
-                _expire(house, changes, person, run, row)
+            _expire(changes, person, house.plan_of_run(c, person.run_id), house)
     changes.write(c)
     return len(people)
 
@@ -78,9 +75,8 @@ def _put_off(changes: Changes, person: Person, until: int) -> None:
     changes.touch(person)
 
 
-def _expire(house: House, changes: Changes, person: Person, run: RunRow, row: MessageRow | None) -> None:
+def _expire(changes: Changes, person: Person, plan: RunPlan, house: House) -> None:
     """Without a receipt in time: not delivered, but for channels that have no receipts."""
-    plan = house.plan_of_run(run)
     channel = house.channels[plan.step(person.journey.step).channel]
     if not channel.receipts and not person.journey.unknown:
         changes.advance(person, Event(Happening.DELIVERED, changes.now), plan.shape)
@@ -113,7 +109,7 @@ def sweep(c: Connection, house: House, now: int) -> int:
             continue  # those not enrolled yet are enrolled first: everybody has an outcome
         people = recipients.open_people(c, run.id, BATCH)
         changes = Changes(now)
-        end_all(changes, people, {run.id: house.plan_of_run(run).shape}, "the campaign was ended")
+        end_all(changes, people, {run.id: house.plan_of_run(c, run.id).shape}, "the campaign was ended")
         changes.write(c)
         swept += len(people)
         if not people:

@@ -80,6 +80,8 @@ class Worker:
         self.woken = woken
         self.stopping = asyncio.Event()
         self.trouble: Exception | None = None
+        self.sending: set[asyncio.Task[None]] = set()
+        self.hands = asyncio.Semaphore(SENDERS)
 
     async def run(self) -> None:
         """Turns the wheels until `stop`; then everything that was handed over is settled. Raises what stopped it."""
@@ -89,9 +91,10 @@ class Worker:
             ("inbox", self._receive),
             ("ask", self._reconcile),
             ("figures", self._figures),
-            *[("units", self._send)] * SENDERS,
+            ("units", self._send),
         ]
         await asyncio.gather(*(self._keep_turning(topic, wheel) for topic, wheel in wheels))
+        await asyncio.gather(*self.sending, return_exceptions=True)
         if self.trouble:
             raise self.trouble
 
@@ -149,9 +152,27 @@ class Worker:
         return 0
 
     async def _send(self) -> int:
-        unit = await self.house.db.at(Priority.SETTLE, claim, self.house, self.house.clock.now())
+        """Takes the next unit when a hand is free; several are sent side by side, but only one asks for more."""
+        async with self.hands:
+            if self.stopping.is_set():
+                return 0
+            unit = await self.house.db.at(Priority.SETTLE, claim, self.house, self.house.clock.now())
         if unit is None:
             return 0
-        await send_unit(self.house, unit, self.stopping)
-        self.house.wake("pump")
+        task = asyncio.create_task(self._send_unit(unit))
+        self.sending.add(task)
+        task.add_done_callback(self.sending.discard)
+        await asyncio.sleep(0)  # lets it take its hand
         return 1
+
+    async def _send_unit(self, unit: Unit) -> None:
+        async with self.hands:
+            try:
+                await send_unit(self.house, unit, self.stopping)
+            except StoreTrouble as error:
+                self.trouble = error
+                self.stop()
+            except Exception as error:  # the lease ends, and the unit is recovered
+                log.exception("unit_stumbled", error=str(error))
+        self.house.wake("pump")
+        self.house.wake("units")

@@ -101,6 +101,12 @@ def get_run(c: Connection, run_id: Id) -> RunRow | None:
     return RunRow(**row._mapping) if row else None
 
 
+def frozen_plan(c: Connection, run_id: Id) -> tuple[str, str]:
+    """A run's plan and the names of its recipients' cells, as frozen at launch."""
+    plan, columns = c.execute(select(run.c.plan, run.c.columns).where(run.c.id == run_id)).one()
+    return plan, columns
+
+
 def latest_run(c: Connection, campaign_id: Id) -> RunRow | None:
     """The newest run of a campaign."""
     row = c.execute(RUN.where(run.c.campaign_id == campaign_id).order_by(run.c.id.desc()).limit(1)).first()
