@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from campana.channels.contract import Channel, Content, Render, Settings, VendorTemplate
 from campana.clock import Clock
 from campana.core.campaign import Plan, Step
-from campana.core.durations import DAY, HOUR, MINUTE, SECOND, Durations
+from campana.core.durations import HOUR, MINUTE, SECOND, Durations
 from campana.core.exchange import Request, Response
 from campana.core.failure import Waits
 from campana.core.ids import Id
@@ -82,9 +82,10 @@ class House:
 
     @property
     def waits(self) -> Waits:
-        """Backoff, as the clock will show it."""
+        """Backoff, as the clock will show it. A daily cap is tried again after 23 hours: vendors count days in their own zone,
+        and the step's usual deadline of a day has then not passed."""
         of = self.durations.of
-        return Waits(of(SECOND), of(300 * SECOND), of(HOUR), of(DAY))
+        return Waits(of(SECOND), of(300 * SECOND), of(HOUR), of(23 * HOUR))
 
     @property
     def recheck(self) -> int:

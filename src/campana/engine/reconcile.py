@@ -23,6 +23,7 @@ from campana.store import accounts, messages, recipients
 from campana.store.messages import MessageRow, News
 
 BATCH = 20
+ENOUGH_ASKED = 3  # times a vendor that cannot be reached is asked about a message it took, before the deadline counts
 PAGES = 20  # of a vendor's list, before we say that it cannot tell
 
 
@@ -91,7 +92,7 @@ def settle(
     if fresh is None:
         return
     if fresh.status >= Status.QUEUED:
-        messages.ask_again(c, row.id, None, row.asks + 1)
+        messages.ask_again(c, row.id, None, row.asks + 1 if asked.failed else ENOUGH_ASKED)
         if asked.receipt and asked.receipt.status > fresh.status:
             apply(c, house, [Heard(account, _with_id(asked.receipt, row.id))], now)
         return

@@ -11,6 +11,7 @@ from campana.core.journey import Event, Happening
 from campana.core.message import Status
 from campana.engine.changes import Changes, end_all
 from campana.engine.house import House, RunPlan
+from campana.engine.reconcile import ENOUGH_ASKED
 from campana.store import campaigns, counters, flows, inbox, messages, recipients
 from campana.store.messages import MessageRow
 from campana.store.recipients import Person
@@ -64,10 +65,12 @@ def deadlines(c: Connection, house: House, now: int) -> int:
 
 
 def _worth_asking(house: House, row: MessageRow) -> bool:
-    """The vendor took it and can be asked, and has not been asked yet."""
+    """The vendor took it and can be asked, and has not told us yet. One that cannot be reached is not waited for for ever."""
     look_up = house.channels[row.channel].look_up
     taken = Status.QUEUED <= row.status < Status.ERROR
-    return taken and row.asks == 0 and look_up is not None and look_up.status_request is not None and bool(row.vendor_id)
+    return (
+        taken and row.asks < ENOUGH_ASKED and look_up is not None and look_up.status_request is not None and bool(row.vendor_id)
+    )
 
 
 def _put_off(changes: Changes, person: Person, until: int) -> None:
