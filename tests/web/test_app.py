@@ -299,7 +299,7 @@ def test_addresses_keep_what_is_not_changed():
     ("minutes", "step", "points"),
     [
         ([], 1, []),
-        ([(100, 7)], 1, [(100, 7)]),
+        ([(100, 7)], 1, [(99, 0), (100, 7)]),  # one point alone draws no line
         ([(100, 7), (103, 9)], 1, [(100, 7), (101, 0), (102, 0), (103, 9)]),
         ([(101, 10), (102, 4), (101 + POINTS, 6)], 2, None),
     ],

@@ -16,7 +16,8 @@ from campana.store.flows import CLOCK, flow_id
 from campana.store.schema import address, audience_row, contact, recipient, run
 
 STAGES = tuple(Stage)
-OWED_NOTHING = frozenset({Outcome.SUPPRESSED, Outcome.SKIPPED, Outcome.ENDED})
+# To these a vendor need not have been asked for anything: they are left out with a reason, or their turn is still to come.
+OWED_NOTHING = frozenset({Outcome.SUPPRESSED, Outcome.SKIPPED, Outcome.ENDED, Outcome.WAITING, Outcome.SENDING})
 OUTCOME_NUMBER = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 TRIED, UNKNOWN, BARRED, HANDED, READ = 1, 2, 4, 8, 16
 

@@ -53,6 +53,8 @@ def pace(minutes: Sequence[tuple[int, int]], most: int = POINTS) -> Pace:
     first, last = minutes[0][0], minutes[-1][0]
     step = next((size for size in BUCKETS if (last - first) // size < most), BUCKETS[-1])
     start = first - first % step
+    if start == last - last % step:
+        start -= step  # one point alone draws no line: it rises from the quiet minute before
     sums = dict.fromkeys(range(start, last + 1, step), 0)
     for minute, count in minutes:
         sums[minute - minute % step] += count
