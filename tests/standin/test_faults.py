@@ -232,3 +232,20 @@ def test_throttled_calls_are_no_refusal_of_the_person(asks) -> None:
     vendors.handle(asks.sms(to=TO), asks.now)
     assert balance([vendors.ledger.lines], []).lost == 0
     assert vendors.counts()["refused"] == 0
+
+
+def test_a_rebuilt_stand_in_knows_how_many_calls_it_has_seen(asks) -> None:
+    first = with_faults(asks, {"rules": [{"fault": "throttled", "times": 2}]})
+    codes = [first.handle(asks.sms(to=TO), asks.now).response.code]
+    second = Vendors(first.config)
+    second.open(list(first.ledger.lines), asks.now)
+    codes += [second.handle(asks.sms(to=TO), asks.now).response.code for _ in range(2)]
+    assert codes == [429, 429, 201]
+
+
+def test_changed_faults_outlive_a_kill(asks) -> None:
+    first = with_faults(asks, {})
+    first.change_faults(Faults.model_validate({"odds": {"broken": 1}}), asks.now)
+    second = Vendors(first.config)
+    second.open(list(first.ledger.lines), asks.now)
+    assert second.handle(asks.sms(to=TO), asks.now).response.code == 503

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -68,6 +69,11 @@ class Odds(Model):
     cut_before: Share = 0
     cut_after: Share = 0
     silent: Share = 0
+
+    @cached_property
+    def chances(self) -> tuple[tuple[Fault, float], ...]:
+        """The faults that can strike at all."""
+        return tuple((fault, chance) for fault in Fault if (chance := getattr(self, fault)))
 
     @model_validator(mode="after")
     def _at_most_one(self) -> Self:
@@ -161,8 +167,7 @@ def strike(faults: Faults, vendor: str, person: str, call: int, seed: int, draw:
     for place, rule in enumerate(faults.rules):
         if (rule.times is None or call < rule.times) and is_for(rule, vendor, person, seed, f"rule{place}"):
             return Strike(rule.fault, rule.code, rule.told)
-    for fault in Fault:
-        chance: float = getattr(faults.odds, fault)
+    for fault, chance in faults.odds.chances:
         if draw < chance:
             return Strike(fault)
         draw -= chance

@@ -31,7 +31,7 @@ class Sending:
     sender: str
     ref: str
     text: str
-    content: bytes  # what makes two messages the same
+    hash: str  # of what makes two messages the same
     url: str = ""
     service: str = ""
     category: str = ""

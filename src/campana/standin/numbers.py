@@ -15,6 +15,8 @@ ARGENTINA = re.compile(r"54(\d{10})")
 def person_of(number: str) -> str:
     """The one `+digits` that all spellings of a person's number share."""
     digits = number.removeprefix("+")
+    if not digits.startswith("5"):
+        return "+" + digits  # most of the world spells it in one way only
     if found := MEXICO_OLD.fullmatch(digits):
         return "+52" + found[1]
     if found := ARGENTINA_MOBILE.fullmatch(digits):

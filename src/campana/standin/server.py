@@ -191,11 +191,21 @@ async def serve(config: StandinConfig, port: int, ledger: Path | None) -> None:
         await stop.wait()
 
 
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it runs; it does not on Windows."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
 def run(config_path: Path | None, port: int, ledger_path: Path | None) -> int:
     """The command: serves until it is told to stop. Returns the exit code."""
     try:
         config = load_config(config_path) if config_path else demo_config()
-        asyncio.run(serve(config, port, ledger_path))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(config, port, ledger_path))
     except (ValueError, OSError) as error:  # a bad configuration, a damaged ledger, a port that is taken
         print(error, file=sys.stderr)  # noqa: T201
         return 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from campana.core.exchange import Request
@@ -24,18 +24,11 @@ class Webhook:
     tries: int = 0
 
 
-@dataclass(order=True, slots=True)
-class _Due(Generic[What]):
-    at: int
-    turn: int
-    what: What | Webhook = field(compare=False)
-
-
 class Outbox(Generic[What]):
     """Things to tell, by time. While a webhook for a key is under way, the next one for it waits."""
 
     def __init__(self) -> None:
-        self._due: list[_Due[What]] = []
+        self._due: list[tuple[int, int, What | Webhook]] = []  # when, and in which turn it was put: no two are alike
         self._turn = 0
         self._under_way: set[str] = set()
         self._waiting: dict[str, deque[Webhook]] = {}
@@ -46,15 +39,15 @@ class Outbox(Generic[What]):
     def put(self, at: int, what: What | Webhook) -> None:
         """At that moment this is to be told."""
         self._turn += 1
-        heapq.heappush(self._due, _Due(at, self._turn, what))
+        heapq.heappush(self._due, (at, self._turn, what))
 
     def next(self) -> int | None:
         """When the next thing is to be told."""
-        return self._due[0].at if self._due else None
+        return self._due[0][0] if self._due else None
 
     def pop(self, now: int) -> What | Webhook | None:
         """The earliest of what is to be told by now."""
-        return heapq.heappop(self._due).what if self._due and self._due[0].at <= now else None
+        return heapq.heappop(self._due)[2] if self._due and self._due[0][0] <= now else None
 
     def start(self, webhook: Webhook) -> bool:
         """True when this webhook may go out; otherwise it waits for the one before it."""

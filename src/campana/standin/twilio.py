@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
@@ -46,6 +47,7 @@ WORDS = {
 }
 FAILED = frozenset({21610, 30001, 30002, 30010, 30036, 30410, 30500})  # never left Twilio; the other codes come from carriers
 FILTERS = ("To", "From", "DateSent", "DateSent<", "DateSent>")
+REFERENCE = re.compile(r"[?&]m=([^&#]*)")
 PATH = re.compile(
     r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})(?:/(Messages|IncomingPhoneNumbers)(?:/((?:SM|MM)[0-9a-fA-F]{32}))?)?\.json"
 )
@@ -117,7 +119,17 @@ class Twilio(Vendor):
         media = [value for name, value in pairs if name == "MediaUrl"]
         content = repr((body, media, form.get("ContentSid"), form.get("ContentVariables"))).encode()
         return self.send(
-            Sending(form["To"], person, form.get("From", ""), ref, body, content, form.get("StatusCallback", ""), service), now
+            Sending(
+                form["To"],
+                person,
+                form.get("From", ""),
+                ref,
+                body,
+                self.hash_of(content),
+                form.get("StatusCallback", ""),
+                service,
+            ),
+            now,
         )
 
     def _keep(self, message: Message) -> None:
@@ -132,7 +144,7 @@ class Twilio(Vendor):
         if sending.sender or message.status == "accepted":
             return sending.sender or None
         numbers = self.account.services.get(sending.service, ())
-        return numbers[hash_of(sending.person) % len(numbers)] if numbers else None
+        return numbers[number_of(sending.person) % len(numbers)] if numbers else None
 
     def _resource(self, message: Message) -> dict[str, Any]:
         sending, sid = message.sending, message.id
@@ -276,7 +288,7 @@ class Twilio(Vendor):
     def _write(self, person: str, sending: Sending, text: str, quotes: str, at: int) -> str:
         """A person answers the number that wrote to them; of a service that is the one it picked."""
         if not sending.sender and (message := self.messages.get(quotes)):
-            sending = Sending("", person, self._number_of(message) or "", "", "", b"", service=sending.service)
+            sending = Sending("", person, self._number_of(message) or "", "", "", "", service=sending.service)
         return super()._write(person, sending, text, quotes, at)
 
     def replay(self, line: Line) -> None:
@@ -339,14 +351,15 @@ def sign(token: str, url: str, form: Mapping[str, str]) -> str:
     return base64.b64encode(hmac.digest(token.encode(), text.encode(), "sha1")).decode()
 
 
-def hash_of(text: str) -> int:
+def number_of(text: str) -> int:
     """The same number for the same text, in every process."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 
 
 def _reference(callback: str) -> str:
     """What the sender calls the message: `m` in the query of its StatusCallback."""
-    return parse_qs(urlsplit(callback).query).get("m", [""])[0] if "m=" in callback else ""
+    found = REFERENCE.search(callback)
+    return found[1] if found else ""
 
 
 def _header(request: Request, name: str) -> str:
@@ -354,7 +367,12 @@ def _header(request: Request, name: str) -> str:
 
 
 def _date(at: int) -> str:
-    return format_datetime(datetime.fromtimestamp(at // 1_000_000, UTC))
+    return _date_of_second(at // 1_000_000)
+
+
+@lru_cache(1024)
+def _date_of_second(second: int) -> str:
+    return format_datetime(datetime.fromtimestamp(second, UTC))
 
 
 def _fits(message: Message, asked: Mapping[str, str], sender: str | None) -> bool:

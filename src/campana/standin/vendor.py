@@ -123,7 +123,7 @@ class Vendor(ABC):
         self.note(
             Line(
                 kinds.ACCEPTED, now, self.name, message.id, sending.person, sending.sender, sending.ref,
-                hashlib.blake2b(self.name.encode() + sending.content, digest_size=16).hexdigest(), sending.text, call,
+                sending.hash, sending.text, call,
                 struck.fault or "", fails, list(plan), sending.to, sending.url, sending.service, sending.category,
             )
         )  # fmt: skip
@@ -239,7 +239,7 @@ class Vendor(ABC):
 
     def hear(self, person: str, to: str, text: str, now: int, quotes: str = "") -> str:
         """A person writes to one of the senders, now. Returns the vendor's id of what they wrote."""
-        return self._write(person, Sending("", person, to, "", "", b""), text, quotes, now)
+        return self._write(person, Sending("", person, to, "", "", ""), text, quotes, now)
 
     def announce(self, body: dict[str, Any], now: int) -> None:
         """The vendor tells something of the account, now."""
@@ -281,7 +281,16 @@ class Vendor(ABC):
         match line.kind:
             case kinds.ACCEPTED:
                 sending = Sending(
-                    line.input, line.to, line.sender, line.ref, line.text, b"", line.url, line.service, line.category, line.code
+                    line.input,
+                    line.to,
+                    line.sender,
+                    line.ref,
+                    line.text,
+                    line.hash,
+                    line.url,
+                    line.service,
+                    line.category,
+                    line.code,
                 )
                 self._keep(Message(line.id, sending, line.at, tuple(line.plan), self.first_status, line.at))
             case kinds.DELIVERED | kinds.FAILED if message := self.messages.get(line.id):
@@ -312,6 +321,10 @@ class Vendor(ABC):
             self.outbox.put(now, words)
         for notice in self.notices.values():
             self.outbox.put(now, notice)
+
+    def hash_of(self, content: bytes) -> str:
+        """The same for two messages that say the same over this vendor."""
+        return hashlib.blake2b(content, digest_size=16, person=self.name.encode()).hexdigest()
 
     def json(self, code: int, body: Any, **headers: str) -> Response:
         """An answer in JSON."""

@@ -120,7 +120,7 @@ class WhatsApp(Vendor):
             fails = 131047 if last is None or now - last > WINDOW / self.config.time_scale else 0
         content = msgspec.json.encode([kind, sent[kind]], order="sorted")
         ref = str(sent.get("biz_opaque_callback_data", ""))
-        return Sending(to, person, number, ref, text, content, category=category, fails=fails)
+        return Sending(to, person, number, ref, text, self.hash_of(content), category=category, fails=fails)
 
     def _template(self, sent: Mapping[str, Any]) -> tuple[str, str]:
         key = (sent["name"], sent["language"]["code"])
