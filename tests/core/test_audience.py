@@ -65,6 +65,7 @@ def test_contact_must_be_first_and_exact(header: list[str], sentence: str) -> No
         (["+525511223344", "Ana"], {}, "looks like a person"),
         (["phone", "name", "Name "], {}, "Columns 2 and 3 are both named 'Name'"),
         (["phone", "PHONE"], {}, "Columns 1 and 2"),
+        (["phone"], {"country": "UK"}, "no country 'UK'"),
         (["phone"], {"phone": "mobile"}, "no column 'mobile'. Its columns are 'phone'"),
         (["phone"], {"phone": "phone", "email": "phone"}, "cannot hold both"),
     ],

@@ -13,7 +13,7 @@ import msgspec
 
 from campana.core.campaign import AudienceSpec
 from campana.core.emails import EmailProblem, parse_email
-from campana.core.phones import Phone, parse_phone
+from campana.core.phones import Phone, is_country, parse_phone
 from campana.core.template import column_key
 
 CONTACT = "CONTACT"
@@ -108,6 +108,8 @@ class Summary(msgspec.Struct, frozen=True):
 
 def resolve_columns(header: Sequence[str], spec: AudienceSpec, needs: Sequence[Need] = ()) -> Columns:
     """Which column is what; raises BadAudience with one sentence when that cannot be told."""
+    if spec.country and not is_country(spec.country):
+        raise BadAudience(f"There is no country '{spec.country}'. Write its two letters, as MX, US or GB.")
     names = tuple(name.strip() or f"Column {at}" for at, name in enumerate(header, 1))
     keys = [column_key(name) for name in names]
     _refuse_doubles(names, keys)

@@ -39,10 +39,13 @@ KEYWORDS = _keywords()
 
 def wish_of(text: str) -> Wish | None:
     """The wish these words are, or None when they are a reply."""
-    found = KEYWORDS.get(plain_words(text)) if len(text) <= LONGEST else None
-    return found[0] if found else None
+    return _keyword(text)[0]
 
 
 def only_if_opted_out(text: str) -> bool:
     """True for words such as YES: they bring back someone who had opted out, from anyone else they are a reply."""
-    return KEYWORDS.get(plain_words(text[: LONGEST + 1]), (None, False))[1]
+    return _keyword(text)[1]
+
+
+def _keyword(text: str) -> tuple[Wish | None, bool]:
+    return KEYWORDS.get(plain_words(text), (None, False)) if len(text) <= LONGEST else (None, False)

@@ -53,21 +53,21 @@ class PhoneProblem(NamedTuple):
 
 def parse_phone(raw: str, country: str | None = None) -> Phone | PhoneProblem:
     """The number in a cell; `country` (as MX) is where numbers without a country code belong."""
-    digits = raw.translate(DROPPED)
-    if digits[:1] == "+" and digits.isascii() and digits[1:].isdecimal() and (valid := in_plan(digits)):
-        return Phone(valid)
-    if country and digits.isascii() and digits.isdecimal() and (valid := _national(digits, country)):
+    digits = raw if E164.fullmatch(raw) else raw.translate(DROPPED)
+    if digits[:1] == "+":
+        if E164.fullmatch(digits) and in_plan(digits):
+            return Phone(digits)
+    elif country and digits.isascii() and digits.isdecimal() and (valid := _national(digits, country)):
         return Phone(valid)
     return _read(raw, country)
 
 
-def in_plan(e164: str) -> str | None:
-    """The number itself when a numbering plan knows it."""
-    for length in (1, 2, 3):
-        code = e164[1 : 1 + length]
-        if code in CODES:
-            return e164 if _plan(code)(e164[1 + length :]) else None
-    return None
+def in_plan(e164: str) -> bool:
+    """Whether a numbering plan knows the number."""
+    for end in (2, 3, 4):
+        if (code := e164[1:end]) in CODES:
+            return _plan(code)(e164[end:]) is not None
+    return False
 
 
 CODES = frozenset(str(code) for code in REGIONS)
@@ -97,6 +97,11 @@ def _region(country: str) -> tuple[str, Callable[[str], Any] | None] | None:
         return None
     trunk = metadata.national_prefix_for_parsing
     return str(metadata.country_code), re.compile(trunk).match if trunk else None
+
+
+def is_country(country: str) -> bool:
+    """Whether numbers of a country with these two letters are known."""
+    return _region(country) is not None
 
 
 def _national(digits: str, country: str) -> str | None:

@@ -28,6 +28,7 @@ class Limits(msgspec.Struct, frozen=True):
     expanded_bytes: int = 2 * GIB  # of a workbook, which is a compressed archive
     expansion: int = 200  # times its own size
     memory_bytes: int = 3 * GIB  # address space of the process that reads
+    cpu_seconds: int = 600  # of that process: damaged workbooks can make their reader run in a circle
 
 
 class TableOptions(msgspec.Struct, frozen=True):

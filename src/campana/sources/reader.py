@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -13,7 +14,7 @@ import msgspec
 
 from campana.core.audience import BadAudience, CheckedRow, Checker, resolve_columns
 from campana.core.campaign import AudienceSpec
-from campana.sources.forms import CHUNK_BYTES, BadTable
+from campana.sources.forms import CHUNK_BYTES, BadTable, Limits
 from campana.sources.table import LENGTH, Job, LoadedRow, Opened, TableInfo, inspect, rows
 
 ENCODE = msgspec.msgpack.Encoder().encode
@@ -47,7 +48,7 @@ def _checked(info: TableInfo, path: Path, checker: Checker) -> Iterator[list[Loa
         size = 0
         for raw in chunk:
             number += 1
-            if any(raw) and any(cell.strip() for cell in raw):
+            if any(raw) and not "".join(raw).isspace():
                 row = _stored(check(number, raw))
                 loaded.append(row)
                 size += len(row["cells"])
@@ -73,7 +74,7 @@ def main(source: IO[bytes], sink: IO[bytes]) -> None:
     """Does one job; a refusal is a frame as well."""
     gc.disable()  # rows form no cycles, and there are millions of them
     job = msgspec.msgpack.decode(source.read(), type=Job)
-    _bound_memory(job.options.limits.memory_bytes)
+    _bound(job.options.limits)
     try:
         for kind, body in work(job):
             _hand_over(sink, kind, body)
@@ -89,14 +90,17 @@ def _hand_over(sink: IO[bytes], kind: bytes, body: bytes) -> None:
     sink.flush()
 
 
-def _bound_memory(most: int) -> None:
-    """A file that wants the machine's memory ends this process, not the machine. Not every system can bound it."""
-    if sys.platform != "win32":
-        import resource
+def _bound(limits: Limits) -> None:
+    """A file that wants the machine's memory or its time ends this process, not the machine. Not every system can bound it."""
+    if sys.platform == "win32":
+        return
+    import resource
 
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    for kind, most in ((resource.RLIMIT_AS, limits.memory_bytes), (resource.RLIMIT_CPU, limits.cpu_seconds)):
+        _, hard = resource.getrlimit(kind)
         if hard == resource.RLIM_INFINITY or most < hard:
-            resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(kind, (most, hard))
 
 
 if __name__ == "__main__":

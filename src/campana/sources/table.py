@@ -36,7 +36,7 @@ __all__ = [
 
 SHOWN = 20
 ADDRESS = re.compile(r"\S+@\S+\.\S+|\+?\d[\d ().-]{6,}\d")
-CRASHED = "The file could not be read: it needs too much memory or is damaged. Save the sheet with the people as CSV."
+CRASHED = "The file could not be read: it is damaged or needs too much memory. Save the sheet with the people as CSV."
 LENGTH = struct.Struct(">cI")  # of a frame: its kind and how long its body is
 LARGEST = 16 * CHUNK_BYTES  # no honest frame is longer
 fingerprint = delimited.fingerprint
