@@ -30,7 +30,7 @@ from campana.core.message import Event as Told
 from campana.core.optout import wish_of
 from campana.engine.changes import Changes
 from campana.engine.house import Account, House
-from campana.engine.send import Settling
+from campana.engine.settle import Settling
 from campana.store import accounts, contacts, inbox, messages, recipients, suppressions
 from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person

@@ -8,7 +8,7 @@ from campana.core.journey import Event, Happening
 from campana.core.message import Status
 from campana.engine.changes import Changes
 from campana.engine.house import House
-from campana.engine.send import first_ask
+from campana.engine.settle import first_ask
 from campana.store import messages, recipients, units
 from campana.store.messages import News
 from campana.store.units import Unit

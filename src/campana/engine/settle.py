@@ -1,0 +1,182 @@
+"""*Settle*: answers become news of messages and events of journeys. what follows from them is written with them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from campana.channels.contract import Channel
+from campana.core.exchange import Request
+from campana.core.failure import Class, Failure, Verdict, backoff, verdict
+from campana.core.ids import Id
+from campana.core.journey import Event, Happening
+from campana.core.message import Accepted, Lost, Result, Status, Unsent
+from campana.engine.changes import Changes
+from campana.engine.house import Account, House, RunPlan
+from campana.engine.start import Chunk
+from campana.store import accounts, contacts, flows, messages, recipients, suppressions
+from campana.store.messages import News
+from campana.store.recipients import Person
+
+UNREACHED = Failure("unsent", "the vendor could not be reached", Class.TRANSIENT, fallback=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The answer to one attempt, with the exchange for the record when it went wrong."""
+
+    result: Result
+    request: Request
+    answer: str = ""
+
+
+def settle(c: Connection, house: House, chunk: Chunk, answers: Sequence[Called], now: int) -> None:
+    """Results become news of messages and events of journeys. A lost lease does not matter: what was answered is true."""
+    account = chunk.account
+    if account is None:
+        return
+    rows = messages.load(c, [one.outgoing.id for one in chunk.started])
+    people = {person.id: person for person in recipients.load(c, sorted(one.person_id for one in chunk.started))}
+    changes = Changes(now)
+    settling = Settling(house, account, changes, chunk.setbacks)
+    for one, called in zip(chunk.started, answers, strict=True):
+        settling.take(rows[one.outgoing.id], people[one.person_id], called, house.plans[people[one.person_id].run_id])
+    changes.write(c)
+    settling.write(c)
+
+
+class Settling:
+    """Results of one account's messages, on their way into one transaction."""
+
+    def __init__(self, house: House, account: Account, changes: Changes, setbacks: int = 0) -> None:
+        self.house = house
+        self.setbacks = setbacks
+        self.account = account
+        self.changes = changes
+        self.aliases: list[tuple[Id, str]] = []
+        self.exchanges: list[tuple[Id, str, str]] = []
+        self.suppressed: list[tuple[Id, str, Failure, Id]] = []
+        self.workspace_id: Id | None = None
+        self.slow_until = 0
+        self.trouble: str | None = None
+        self.unreached: str | None = None
+        self.paused: tuple[Id, str] | None = None
+        self.closed: list[tuple[Id, str]] = []
+        self.sender_id: Id | None = None
+
+    def take(self, row: messages.MessageRow, person: Person, called: Called, plan: RunPlan) -> None:
+        """One attempt's answer."""
+        self.workspace_id, self.sender_id = person.workspace_id, row.sender_id
+        current = person.message_id == row.id
+        result = called.result
+        if isinstance(result, Accepted):
+            self._accepted(row, person, result, current, plan)
+            return
+        self.exchanges.append((row.id, _said(called.request), called.answer))
+        if isinstance(result, Unsent):
+            self._unsent(row, person, result, current, plan)
+        elif isinstance(result, Lost) or result.unanswered:
+            self._lost(row, person, result, current, plan)
+        else:
+            self.failed(row, person, result, current, plan, Status.FAILED)
+
+    def _accepted(self, row: messages.MessageRow, person: Person, result: Accepted, current: bool, plan: RunPlan) -> None:
+        now = self.changes.now
+        self.changes.tell(row, News(row.id, Status.QUEUED, now, result.vendor_id), row.run_id, row.step, row.channel)
+        if row.status < Status.QUEUED:  # else its receipt was faster than its answer
+            self.changes.accepted(person)
+        if result.alias:
+            self.aliases.append((person.contact_id, f"{self.account.channel.alias_kind}:{result.alias}"))
+        if current:
+            self.changes.advance(person, Event(Happening.ACCEPTED, now), plan.shape)
+
+    def _unsent(self, row: messages.MessageRow, person: Person, result: Unsent, current: bool, plan: RunPlan) -> None:
+        """Our own trouble, not the person's: the step waits, and the sender slows down."""
+        now = self.changes.now
+        wait = backoff_of(self.house, UNREACHED, self.setbacks + 1, result.retry_after)
+        self.slow_until = max(self.slow_until, now + wait)
+        self.unreached = result.reason
+        self.changes.tell(row, News(row.id, Status.FAILED, now, None, "unsent", result.reason), row.run_id, row.step, row.channel)
+        if current:
+            event = Event(Happening.UNSENT, now, again_at=now + wait, reason=result.reason)
+            self.changes.advance(person, event, plan.shape)
+
+    def _lost(self, row: messages.MessageRow, person: Person, result: Lost | Failure, current: bool, plan: RunPlan) -> None:
+        now = self.changes.now
+        reason = result.reason if isinstance(result, Lost) else result.words
+        ask_at = first_ask(self.house, self.account.channel, now)
+        news = News(row.id, Status.UNCERTAIN, now, None, None, reason, ask_at)
+        self.changes.tell(row, news, row.run_id, row.step, row.channel)
+        if current:
+            self.changes.advance(person, Event(Happening.UNCERTAIN, now, reason=reason), plan.shape)
+
+    def failed(
+        self, row: messages.MessageRow, person: Person, failure: Failure, current: bool, plan: RunPlan, status: Status
+    ) -> None:
+        """A refusal, or a receipt that says so: the table's verdict moves the journey."""
+        now = self.changes.now
+        decided = verdict(failure, person.journey.tries)
+        news = messages.news_of_failure(row.id, failure, now, status)
+        self.changes.tell(row, news, row.run_id, row.step, row.channel)
+        if decided is Verdict.OPTED_OUT:
+            self.suppressed.append((person.workspace_id, row.to, failure, row.id))
+        again_at = now + backoff_of(self.house, failure, person.journey.tries, failure.retry_after)
+        if decided is Verdict.HOLD:
+            again_at = now
+            self._hold(row, failure)
+        elif failure.cls is Class.CONFIG:
+            self.trouble = failure.words
+        if failure.retry_after and decided is Verdict.RETRY:
+            self.slow_until = max(self.slow_until, now + failure.retry_after)
+        event = Event(Happening.FAILED, now, current, decided, again_at, f"{failure.words} ({failure.code})")
+        self.changes.advance(person, event, plan.shape)
+
+    def _hold(self, row: messages.MessageRow, failure: Failure) -> None:
+        why = f"{failure.words} ({failure.code})"
+        if failure.of_step:
+            self.closed.append((flows.flow_id(row.run_id, row.step), why))
+        else:
+            self.paused = (row.sender_id, why)
+
+    def write(self, c: Connection) -> None:
+        """Writes what concerns neither messages nor journeys."""
+        now = self.changes.now
+        if self.workspace_id is None or self.sender_id is None:
+            return
+        contacts.add_aliases(c, self.workspace_id, self.aliases)
+        messages.record_exchanges(c, self.workspace_id, self.exchanges, now)
+        for workspace_id, to, failure, message_id in self.suppressed:
+            medium = self.account.channel.suppresses
+            suppressions.suppress(c, workspace_id, [to], medium, now, "told by the vendor", failure.code, message_id)
+        if self.unreached:
+            accounts.set_back(c, self.sender_id, self.slow_until, self.unreached)
+        else:
+            accounts.reached(c, self.sender_id)
+        if self.slow_until > now and not self.unreached:
+            accounts.slow_down(c, self.sender_id, self.slow_until)
+        if self.trouble:
+            accounts.note_trouble(c, self.sender_id, self.trouble)
+        for flow_id, why in self.closed:
+            flows.close(c, flow_id, flows.FOR_GOOD, why)
+        if self.paused:
+            accounts.pause_sender(c, *self.paused, now)
+
+
+def first_ask(house: House, channel: Channel, now: int) -> int:
+    """When a lost answer is first looked into: not before the call can have ended, or when its receipt is overdue."""
+    if channel.look_up is not None:
+        return now + house.durations.of(channel.look_up.asks[0])
+    return now + house.durations.of(channel.wait_for_receipt or 0)
+
+
+def backoff_of(house: House, failure: Failure, tries: int, asked: int | None) -> int:
+    """Microseconds until the next attempt."""
+    return backoff(failure.retry, max(1, tries), house.waits, 0.5 + random.random() / 2, asked)  # noqa: S311 - jitter
+
+
+def _said(request: Request) -> str:
+    """The request for the record; credentials travel in headers and are left out."""
+    return f"{request.method} {request.url}\n{request.body[:4000].decode(errors='replace')}"

@@ -1,0 +1,237 @@
+"""*Start*: the last moment. What passes every gate is written down, durable before its call.
+
+The gates are looked at once more in one transaction, so a reply, an opt-out, a pause or a Finish takes effect on everything that
+has not been handed over. Whoever is dropped here is recorded with the reason in that transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+from sqlalchemy import Connection
+
+from campana.channels.contract import Channel, Render, UnfitContent
+from campana.core import hours as active_hours
+from campana.core import pace
+from campana.core.ids import Id, new_id
+from campana.core.journey import Event, Happening, Stage
+from campana.core.message import Outgoing, Reach, Rendered, Status
+from campana.engine.changes import Changes
+from campana.engine.house import Account, House, RunPlan
+from campana.store import flows, messages, recipients, suppressions, units
+from campana.store.recipients import Person
+from campana.store.units import Gates, Unit
+
+DAY = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An attempt that is written down and may be called."""
+
+    outgoing: Outgoing
+    person_id: Id
+    attempt: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What *start* allows: attempts to call now, or the moment to come back. Neither: the unit is done."""
+
+    account: Account | None = None
+    started: Sequence[Started] = ()
+    wait_until: int | None = None
+    setbacks: int = 0  # how often running the vendor could not be reached before
+
+
+def start(c: Connection, house: House, unit: Unit, now: int) -> Chunk:
+    """Writes the next attempts down, if all gates let them through; they are durable when this returns."""
+    held = units.hold(c, unit, now, now + house.lease)
+    if held is None:
+        return Chunk()
+    gates = units.gates(c, unit.flow_id)
+    plan = house.plan_of(gates.run_id, gates.plan, gates.columns)
+    changes = Changes(now)
+    chunk = _pass_gates(c, house, held, gates, plan, changes)
+    changes.write(c)
+    return chunk
+
+
+def _pass_gates(c: Connection, house: House, unit: Unit, gates: Gates, plan: RunPlan, changes: Changes) -> Chunk:
+    now = changes.now
+    step = plan.step(gates.step)
+    account = house.accounts.get(gates.integration_id)
+    if account is None or gates.run_status != "sending" or gates.paused_at is not None or not gates.sender_active:
+        units.dissolve(c, unit, unit.cursor)
+        return Chunk()
+    opens = active_hours.next_open(plan.plan.hours, now) if plan.plan.hours else now
+    if opens > now:
+        flows.close(c, unit.flow_id, opens, "active hours")
+    if max(opens, gates.open_at) > now:
+        units.dissolve(c, unit, unit.cursor)
+        return Chunk()
+    try:
+        render = house.renderer(c, gates.run_id, gates.step, step, gates.integration_id)
+    except UnfitContent as error:
+        flows.close(c, unit.flow_id, now + house.recheck, str(error))
+        units.dissolve(c, unit, unit.cursor)
+        return Chunk()
+    return _start_chunk(c, house, unit, gates, plan, changes, account, render)
+
+
+def _start_chunk(
+    c: Connection, house: House, unit: Unit, gates: Gates, plan: RunPlan, changes: Changes, account: Account, render: Render
+) -> Chunk:
+    """Starts people from the unit's cursor on until the chunk, the pace or the budget is full."""
+    now = changes.now
+    channel = account.channel
+    asked = channel.look_up is not None or channel.wait_for_receipt is not None
+    size = 1 if gates.setbacks else pace.chunk_size(gates.rate, channel.batch, asked)  # after a setback, one tries the way
+    budget = Budget.of(gates, now)
+    started: list[Started] = []
+    rows = []
+    cursor = unit.cursor
+    full = False
+    while cursor < unit.size and len(started) < size and not full:
+        ids = unit.ids(cursor, cursor + size - len(started))
+        people = {person.id: person for person in recipients.load(c, ids)}
+        barred = suppressions.among(c, gates.workspace_id, {_address(channel, one) or "" for one in people.values()})
+        for one in ids:
+            person = people.get(one)
+            if person is not None and person.unit_id == unit.id:
+                fit = _fit(channel, plan, gates.step, person, barred, render, changes)
+                if fit is not None:
+                    to, rendered = fit
+                    if not budget.take(rendered.segments if channel.weight == "segments" else 1):
+                        full = True
+                        break
+                    started.append(_begin(house, account, gates, plan, person, to, rendered, changes))
+                    rows.append(_row(gates, unit, account, started[-1], rendered))
+                person.unit_id = None
+                changes.touch(person)
+            cursor += 1
+    messages.add(c, rows)
+    if started:
+        units.reserve(c, gates.sender_id, budget.tat, budget.day, budget.day_used)
+    after = _after_start(c, unit, cursor, budget, account, started, full)
+    return replace(after, setbacks=gates.setbacks)
+
+
+def _after_start(
+    c: Connection, unit: Unit, cursor: int, budget: Budget, account: Account, started: list[Started], full: bool
+) -> Chunk:
+    if started:
+        units.move(c, unit, cursor)
+        return Chunk(account, started)
+    if not full:
+        units.dissolve(c, unit, cursor)
+        return Chunk()
+    units.move(c, unit, cursor)
+    if budget.spent:
+        flows.close(c, unit.flow_id, budget.tomorrow, "today's limit of the sender is used up")
+        units.dissolve(c, unit, cursor)
+        return Chunk()
+    units.release(c, unit, budget.ready_at)
+    return Chunk(wait_until=budget.ready_at)
+
+
+@dataclass(slots=True)
+class Budget:
+    """The pace and the daily limit of a sender, as one transaction uses them up."""
+
+    now: int
+    rate: float
+    tat: int
+    day: int
+    day_used: int
+    daily_limit: int | None
+    ready_at: int = 0
+    spent: bool = False
+
+    @classmethod
+    def of(cls, gates: Gates, now: int) -> Budget:
+        today = now // DAY
+        used = gates.day_used if gates.day == today else 0
+        return cls(now, gates.rate, gates.tat, today, used, gates.daily_limit)
+
+    @property
+    def tomorrow(self) -> int:
+        """When the next UTC day begins."""
+        return (self.day + 1) * DAY
+
+    def take(self, weight: int) -> bool:
+        """Reserves `weight`, when both still have room for it."""
+        if self.daily_limit is not None and self.day_used + weight > self.daily_limit:
+            self.spent = True
+            return False
+        tat, ready_at = pace.reserve(self.tat, self.now, weight, self.rate, max(1, int(self.rate / 4)))
+        if ready_at > self.now:
+            self.ready_at = ready_at
+            return False
+        self.tat = tat
+        self.day_used += weight
+        return True
+
+
+def _address(channel: Channel, person: Person) -> str | None:
+    return person.phone if channel.reaches is Reach.PHONE else person.email
+
+
+def _fit(
+    channel: Channel,
+    plan: RunPlan,
+    step: int,
+    person: Person,
+    barred: set[tuple[str, str]],
+    render: Render,
+    changes: Changes,
+) -> tuple[str, Rendered] | None:
+    """The address and what it gets, or None: then the journey has moved past the step, with the reason."""
+    journey = person.journey
+    if journey.stage not in {Stage.READY, Stage.WAITING} or journey.step != step or journey.due_at is None:
+        return None
+    to = _address(channel, person)
+    if to is None:
+        changes.advance(person, Event(Happening.CANNOT, changes.now, reason=f"no {channel.reaches}"), plan.shape)
+        return None
+    if (to, channel.suppresses) in barred or (to, suppressions.ALL) in barred:
+        changes.advance(person, Event(Happening.BARRED, changes.now, reason=f"opted out of {channel.suppresses}"), plan.shape)
+        return None
+    rendered = render(plan.cells(person.cells))
+    if rendered.problem:
+        changes.advance(person, Event(Happening.CANNOT, changes.now, reason=rendered.problem), plan.shape)
+        return None
+    return to, rendered
+
+
+def _begin(
+    house: House, account: Account, gates: Gates, plan: RunPlan, person: Person, to: str, rendered: Rendered, changes: Changes
+) -> Started:
+    changes.advance(person, Event(Happening.STARTED, changes.now), plan.shape)
+    message_id = new_id(changes.now)
+    person.message_id = message_id
+    outgoing = Outgoing(message_id, gates.sender_address, to, rendered.content, house.hook_url(account.name), changes.now)
+    return Started(outgoing, person.id, person.journey.tries, rendered.segments)
+
+
+def _row(gates: Gates, unit: Unit, account: Account, one: Started, rendered: Rendered) -> dict[str, object]:
+    return {
+        "id": one.outgoing.id,
+        "workspace_id": gates.workspace_id,
+        "run_id": gates.run_id,
+        "recipient_id": one.person_id,
+        "unit_id": unit.id,
+        "step": gates.step,
+        "attempt": one.attempt,
+        "channel": account.channel.kind,
+        "sender_id": gates.sender_id,
+        "to": one.outgoing.to,
+        "content": msgspec.json.encode(rendered.content).decode(),
+        "text": rendered.text,
+        "weight": one.weight,
+        "status": int(Status.SENDING),
+        "started_at": one.outgoing.started_at,
+    }
