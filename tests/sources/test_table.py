@@ -175,8 +175,6 @@ def test_what_cannot_be_read_is_refused_in_words(content: bytes, sentence: str, 
     with pytest.raises(BadTable, match=sentence) as told:
         all_rows(path)
     assert str(told.value).endswith(".")
-    with pytest.raises(BadTable, match=sentence):
-        loaded(path, AudienceSpec(phone="phone"))
 
 
 @pytest.mark.parametrize(
@@ -238,6 +236,13 @@ def test_the_fingerprint_follows_the_content(write: Write) -> None:
     one, same, other = write("phone\n1\n", "a.csv"), write("phone\n1\n", "b.csv"), write("phone\n2\n", "c.csv")
     assert fingerprint(one) == fingerprint(same) == inspect(one).fingerprint
     assert fingerprint(one) != fingerprint(other)
+
+
+def test_a_refusal_crosses_the_border_between_the_processes(write: Write) -> None:
+    with pytest.raises(BadTable, match="opened and never closed"):
+        loaded(write('phone,name\n1,"Ana\n2,Ben\n'))
+    with pytest.raises(BadAudience, match="neither a phone nor an email column"):
+        loaded(write("name,city\nAna,Lima\n"))
 
 
 def test_a_header_alone_is_an_empty_audience(write: Write) -> None:
