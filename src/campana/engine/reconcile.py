@@ -17,7 +17,7 @@ from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Outgoing, Receipt, Status
 from campana.engine.changes import Changes
-from campana.engine.house import CALL_TIMEOUT, Account, House
+from campana.engine.house import CALL_TIMEOUT, MARGIN, Account, House
 from campana.engine.receive import Heard, apply
 from campana.store import accounts, messages, recipients
 from campana.store.messages import MessageRow, News
@@ -106,6 +106,8 @@ def settle(
     elif row.asks + 1 < len(look_up.asks):
         wait = look_up.asks[row.asks + 1] - look_up.asks[row.asks]
         messages.ask_again(c, row.id, now + house.durations.of(wait), row.asks + 1)
+    elif now < row.started_at + CALL_TIMEOUT + MARGIN:  # real time: the call itself may still be on its way
+        messages.ask_again(c, row.id, row.started_at + CALL_TIMEOUT + MARGIN, row.asks)
     else:
         _never_taken(c, house, row, now)
 

@@ -132,7 +132,7 @@ suppression = Table(
     metadata,
     _workspace(),
     Column("value", Text, nullable=False),  # the address, normalised
-    Column("medium", Text, nullable=False),  # sms, whatsapp, voice, email, or all
+    Column("medium", Text, nullable=False),  # as channels call it, or all
     Column("at", Micros, nullable=False),
     Column("rule", Text, nullable=False),  # which rule said so
     Column("proof", Text, nullable=False),  # the words, the vendor's code or event
