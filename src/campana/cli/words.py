@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from campana.core.audience import BadAudience
+from campana.core.schedule import BadStart
 from campana.engine.launch import Refused
 from campana.engine.vendors import VendorRefuses
 from campana.settings import BadSettings
@@ -22,6 +23,7 @@ from campana.web.hosts import NotLoopback
 SENTENCES = (
     Refused,
     BadAudience,
+    BadStart,
     BadSettings,
     BadConfig,
     StoreTrouble,
