@@ -1,4 +1,4 @@
-"""Receiving: what vendors and people told us becomes statuses, journeys and conversations, 500 hooks a transaction."""
+"""Receiving: what vendors and people told us becomes statuses, journeys and conversations, a batch of hooks a transaction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from campana.store import accounts, contacts, inbox, messages, recipients, suppr
 from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person
 
-BATCH = 500
+BATCH = 200  # hooks a transaction: the writer is free again after some 10 ms
 WORDS_RULE = "words of the person"
 VENDOR_RULE = "told by the vendor"
 
