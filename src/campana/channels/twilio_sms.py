@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Self
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -63,7 +63,7 @@ ANSWERED_BY_TWILIO = frozenset(
 LIMIT = 1600
 PAGE = 200
 CLOCK_MARGIN = 60 * SECOND  # their clock and ours differ, and their dates have whole seconds
-RETRY_RULES = "#rc=5&rp=all"  # read by Twilio only: repeat a callback up to 5 times, whatever went wrong
+RETRY_RULES = quote_plus("#rc=5&rp=all")  # read by Twilio only: repeat a callback up to 5 times, whatever went wrong
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 SURROGATES = re.compile("[\ud800-\udfff]")
 EMPTY_TWIML = Answer(200, b'<?xml version="1.0" encoding="UTF-8"?>\n<Response/>', "text/xml; charset=utf-8")
@@ -98,7 +98,7 @@ class Settings(contract.Settings):
         """Where messages are sent to."""
         return f"{self.account_url}/Messages.json"
 
-    @property
+    @cached_property
     def authorization(self) -> tuple[str, str]:
         """The header that signs us in."""
         secret = self.api_key_secret or self.auth_token
@@ -128,15 +128,26 @@ def compile_content(content: Content, template: VendorTemplate | None) -> Render
     return render
 
 
+@lru_cache(maxsize=256)
+def quoted(text: str) -> str:
+    """A text as a form has it. For texts that come again with every message."""
+    return quote_plus(text, errors="replace")
+
+
+@lru_cache(maxsize=256)
+def quoted_callback(url: str) -> str:
+    """Where Twilio tells what became of a message, up to our reference to it."""
+    bare = url.partition("#")[0]
+    return quote_plus(f"{bare}{'&' if '?' in bare else '?'}m=", errors="replace")
+
+
 def build_request(settings: Settings, messages: Sequence[Outgoing]) -> Request:
     """One message. Our reference travels in the callback's query, so a receipt finds it even when this answer is lost."""
     (message,) = messages
     sender = "MessagingServiceSid" if message.sender.startswith("MG") else "From"
-    form = f"To={quote_plus(message.to)}&{sender}={quote_plus(message.sender)}&Body={quote_plus(message.content['text'])}"
+    form = f"To={quote_plus(message.to)}&{sender}={quoted(message.sender)}&Body={quote_plus(message.content['text'])}"
     if message.callback_url:
-        url = message.callback_url.partition("#")[0]
-        mark = "&" if "?" in url else "?"
-        form += "&StatusCallback=" + quote_plus(f"{url}{mark}m={message.id.hex()}{RETRY_RULES}")
+        form += f"&StatusCallback={quoted_callback(message.callback_url)}{message.id.hex()}{RETRY_RULES}"
     headers = (settings.authorization, ("Content-Type", signatures.FORM), ("Accept", "application/json"))
     return Request("POST", settings.messages_url, headers, form.encode())
 

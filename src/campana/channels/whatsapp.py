@@ -38,7 +38,7 @@ class Settings(contract.Settings):
         """What all addresses begin with."""
         return f"{self.base_url}/{self.version}"
 
-    @property
+    @cached_property
     def authorization(self) -> tuple[str, str]:
         """The header that signs us in."""
         return "Authorization", f"Bearer {self.token.get_secret_value()}"

@@ -21,7 +21,6 @@ from campana.core.template import TextTemplate, compile_text
 
 VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 # WhatsApp refuses values with line breaks, tabs or more than four blanks running; half a character is no JSON.
-UNCLEAN = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]| {5}|^ | $")
 BREAKS = re.compile("[ ]*[\x00-\x1f\x7f\x85\u2028\u2029]+[ ]*")
 SURROGATES = re.compile("[\ud800-\udfff]")
 LINK = re.compile(r"https?://\S+")
@@ -248,8 +247,8 @@ def _list(names: Iterable[str]) -> str:
 
 
 def _clean(value: str) -> str:
-    if UNCLEAN.search(value) is None:
-        return value
+    if value.isprintable() and "     " not in value:
+        return value.strip()
     value = SURROGATES.sub("\ufffd", BREAKS.sub(" ", value))
     return re.sub(" {5,}", "    ", value).strip()
 

@@ -1,0 +1,147 @@
+"""Signatures: the published vectors, the good ones and the forged."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from campana.channels import signatures, twilio_sms, whatsapp
+from campana.core.exchange import Hook
+
+DATA = Path(__file__).parents[1] / "data"
+VECTORS = json.loads((DATA / "vectors" / "signatures.json").read_text(encoding="utf-8"))
+FORM = "application/x-www-form-urlencoded"
+
+
+def names(vector: dict[str, Any]) -> str:
+    return str(vector["name"])
+
+
+def twilio_hook(vector: dict[str, Any], url: str | None = None) -> Hook:
+    raw = vector.get("raw_body")
+    body = raw.encode() if raw is not None else urlencode([tuple(pair) for pair in vector["params"]]).encode()
+    kind = "application/json" if raw is not None else f"{FORM}; charset=UTF-8"
+    headers = {"x-twilio-signature": vector["signature"], "content-type": kind}
+    return Hook("POST", url or vector["url_signed"], headers, body, 1)
+
+
+def twilio_settings(token: str, **more: str) -> twilio_sms.Settings:
+    return twilio_sms.Settings.model_validate({"account_sid": "AC" + "0" * 32, "auth_token": token, **more})
+
+
+def meta_settings(secret: str) -> whatsapp.Settings:
+    return whatsapp.Settings.model_validate({"token": "t", "app_secret": secret, "verify_token": "v", "waba_id": "1"})
+
+
+@pytest.mark.parametrize("vector", VECTORS["twilio"], ids=names)
+def test_twilio_signature_vectors(vector: dict[str, Any]) -> None:
+    assert twilio_sms.verify(twilio_settings(vector["auth_token"]), twilio_hook(vector)) is vector["valid"]
+
+
+@pytest.mark.parametrize("vector", VECTORS["twilio"], ids=names)
+def test_twilio_vectors_sign_the_same_string(vector: dict[str, Any]) -> None:
+    signed = vector["url_signed"] + signatures.twilio_parameters([tuple(pair) for pair in vector["params"]])
+    assert signed == vector["signed_string"]
+    assert signatures.twilio_signature(vector["auth_token"], signed) == vector["signature"]
+
+
+GOOD = [vector for vector in VECTORS["twilio"] if vector["valid"]]
+
+
+@pytest.mark.parametrize("vector", GOOD, ids=names)
+def test_another_token_body_or_address_is_refused(vector: dict[str, Any]) -> None:
+    hook, settings = twilio_hook(vector), twilio_settings(vector["auth_token"])
+    assert not twilio_sms.verify(twilio_settings("another"), hook)
+    assert not twilio_sms.verify(settings, replace(hook, url=hook.url.replace("://", "://x.")))
+    assert not twilio_sms.verify(settings, replace(hook, body=hook.body + b"&a=b"))
+    assert not twilio_sms.verify(settings, replace(hook, headers={**hook.headers, "x-twilio-signature": ""}))
+    assert not twilio_sms.verify(settings, replace(hook, headers={"content-type": hook.headers["content-type"]}))
+
+
+@pytest.mark.parametrize(
+    ("url", "valid"),
+    [
+        ("https://mycompany.com/myapp.php?foo=1&bar=2", True),
+        ("https://mycompany.com:443/myapp.php?foo=1&bar=2", True),
+        ("https://mycompany.com/myapp.php?foo=1&bar=2#rc=5&rp=all", True),
+        ("http://mycompany.com/myapp.php?foo=1&bar=2", False),
+        ("https://mycompany.com/myapp.php?bar=2&foo=1", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["form post", "signed with the default port"])
+def test_the_port_may_be_signed_or_not_and_the_fragment_never_is(name: str, url: str, valid: bool) -> None:
+    vector = next(vector for vector in VECTORS["twilio"] if vector["name"] == name)
+    assert twilio_sms.verify(twilio_settings(vector["auth_token"]), twilio_hook(vector, url)) is valid
+
+
+def test_a_get_is_signed_by_its_address_alone() -> None:
+    url = "https://hooks.example.com/hooks/sms?Body=&From=%2B1"
+    hook = Hook("GET", url, {"x-twilio-signature": signatures.twilio_signature("12345", url)}, b"", 1)
+    assert twilio_sms.verify(twilio_settings("12345"), hook)
+    assert not twilio_sms.verify(twilio_settings("12345"), replace(hook, url=url + "&x=1"))
+
+
+def test_a_body_that_is_no_form_needs_its_hash_in_the_address() -> None:
+    url = "https://hooks.example.com/hooks/sms"
+    headers = {"x-twilio-signature": signatures.twilio_signature("12345", url), "content-type": "application/json"}
+    assert not twilio_sms.verify(twilio_settings("12345"), Hook("POST", url, headers, b"{}", 1))
+
+
+def test_a_form_is_signed_with_its_parameters_though_a_hash_stands_in_the_address() -> None:
+    vector = next(vector for vector in GOOD if vector["name"].startswith("json body"))
+    hook = twilio_hook(vector)
+    assert not twilio_sms.verify(twilio_settings("12345"), replace(hook, headers={**hook.headers, "content-type": FORM}))
+
+
+@pytest.mark.parametrize(
+    ("settings_header", "digest", "valid"),
+    [
+        ("key=ours,algorithm=HMAC_SHA256", "sha256", True),
+        ("algorithm=HMAC_SHA256, key=ours", "sha256", True),
+        ("key=ours,algorithm=HMAC_SHA256", "sha1", False),
+        ("key=theirs,algorithm=HMAC_SHA256", "sha256", False),
+        ("key=ours,algorithm=HMAC_MD5", "md5", False),
+        ("key=ours,algorithm=HMAC_SHA1", "sha1", False),
+        ("key=ours", "sha256", False),
+        ("nonsense", "sha256", False),
+    ],
+)
+def test_a_shared_key_signs_with_sha_256_only(settings_header: str, digest: str, valid: bool) -> None:
+    url = "https://hooks.example.com/hooks/sms"
+    signature = base64.b64encode(hmac.digest(b"shared", (url + "a1").encode(), digest)).decode()
+    headers = {
+        "x-twilio-signature": signature,
+        "x-twilio-webhooks-signature-settings": settings_header,
+        "content-type": FORM,
+    }
+    hook = Hook("POST", url, headers, b"a=1", 1)
+    assert twilio_sms.verify(twilio_settings("t", webhook_key="ours", webhook_key_secret="shared"), hook) is valid
+    assert not twilio_sms.verify(twilio_settings("shared"), hook)
+
+
+@pytest.mark.parametrize("vector", VECTORS["meta"], ids=names)
+def test_meta_signature_vectors(vector: dict[str, Any]) -> None:
+    body = (DATA / vector["body_file"]).read_bytes() if "body_file" in vector else vector["body"].encode()
+    hook = Hook("POST", "https://h.example", {"x-hub-signature-256": vector["header"]}, body, 1)
+    settings = meta_settings(vector["app_secret"])
+    assert whatsapp.verify(settings, hook) is vector["valid"]
+    assert not whatsapp.verify(meta_settings("another"), hook)
+    assert not whatsapp.verify(settings, replace(hook, body=body + b" "))
+    assert not whatsapp.verify(settings, replace(hook, headers={}))
+    assert not whatsapp.verify(settings, replace(hook, headers={"x-hub-signature-256": vector["header"].upper()}))
+
+
+def test_meta_challenge_vector() -> None:
+    vector = VECTORS["meta_challenge"]
+    settings = whatsapp.Settings(token="t", app_secret="s", verify_token=vector["verify_token"], waba_id="1")
+    answer = whatsapp.challenge(settings, Hook("GET", f"https://h.example/?{vector['query']}", {}, b"", 1))
+    assert answer is not None
+    assert (answer.code, answer.body.decode()) == (vector["answer"]["status"], vector["answer"]["body"])
+    assert answer.content_type.startswith(vector["answer"]["content_type"])
