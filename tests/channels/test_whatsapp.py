@@ -154,7 +154,7 @@ def hook(body: bytes, at: int = ARRIVED) -> Hook:
 
 def told(*changes: dict[str, Any]) -> list[Event]:
     body = json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": list(changes)}]})
-    return whatsapp.parse_webhook(SETTINGS, hook(body.encode()))[0]
+    return whatsapp.CHANNEL.parse_webhook(SETTINGS, hook(body.encode()))[0]
 
 
 def talk(**value: Any) -> dict[str, Any]:
@@ -188,13 +188,13 @@ def test_no_whatsapp_sample_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", WEBHOOKS)
 def test_whatsapp_webhooks(name: str) -> None:
-    assert whatsapp.parse_webhook(SETTINGS, hook(sample(name))) == (WEBHOOKS[name], Answer())
+    assert whatsapp.CHANNEL.parse_webhook(SETTINGS, hook(sample(name))) == (WEBHOOKS[name], Answer())
 
 
 def test_a_batch_of_many_kinds_tells_all_of_them_in_order() -> None:
     names = list(WEBHOOKS)
     entries = [entry for name in names for entry in json.loads(sample(name))["entry"]]
-    found, _ = whatsapp.parse_webhook(SETTINGS, hook(json.dumps({"object": "x", "entry": entries}).encode()))
+    found, _ = whatsapp.CHANNEL.parse_webhook(SETTINGS, hook(json.dumps({"object": "x", "entry": entries}).encode()))
     assert found == [event for name in names for event in WEBHOOKS[name]]
 
 
@@ -332,7 +332,7 @@ def test_whatever_a_person_writes_is_a_reply_with_its_words(message: dict[str, A
     ],
 )
 def test_a_webhook_that_is_no_json_is_refused_and_a_strange_one_is_kept(body: bytes, code: int) -> None:
-    events, answer = whatsapp.parse_webhook(SETTINGS, hook(body))
+    events, answer = whatsapp.CHANNEL.parse_webhook(SETTINGS, hook(body))
     assert answer.code == code
     assert [type(event) for event in events] == ([] if code == 400 else [Unrecognized])
 
