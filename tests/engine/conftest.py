@@ -12,10 +12,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.engine.world import World
-
 from campana.store.database import Database
 from campana.store.migrate import migrate
+from tests.engine.world import World
 
 Worlds = Callable[..., Awaitable[World]]
 

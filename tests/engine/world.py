@@ -13,12 +13,12 @@ from sqlalchemy import Connection, func, select
 
 from campana.clock import VirtualClock
 from campana.core.audience import Checker, resolve_columns
-from campana.core.campaign import AudienceSpec, CampaignFile, parse_length
+from campana.core.campaign import AudienceSpec, CampaignFile
 from campana.core.exchange import Request, Response
 from campana.core.ids import Id, new_id
 from campana.core.journey import OUTCOMES
 from campana.core.message import Lost, Status, Unsent
-from campana.engine import launch
+from campana.engine import launch, receive
 from campana.engine.house import House
 from campana.engine.rehearse import Rehearsal
 from campana.engine.vendors import sync_templates
@@ -30,7 +30,7 @@ from campana.standin.ledger import ACCEPTED, Line, Notes
 from campana.standin.numbers import person_of
 from campana.standin.vendors import Vendors
 from campana.store import audiences, campaigns, counters, flows, messages, recipients, reports
-from campana.store.schema import conversation, recipient, sender, suppression, unit
+from campana.store.schema import conversation, message, recipient, sender, suppression, unit
 from campana.wiring import Installation, open_installation
 
 SECOND = 1_000_000
@@ -199,11 +199,9 @@ class World:
 
     async def hear_now(self) -> None:
         """What the vendors have to tell by now arrives and is understood, while something else is under way."""
-        from campana.engine import receive
-
-        await self.rehearsal._tell(self.house)
-        while await self.house.db.run(receive.receive, self.house, self.clock.now()):
-            pass
+        while await self.rehearsal._tell(self.house):
+            while await self.house.db.run(receive.receive, self.house, self.clock.now()):
+                pass
 
     # --- what people of the team do -----------------------------------------------------------------------------------------
 
@@ -388,8 +386,6 @@ def _person_of(c: Connection, phone: str, run_id: Id) -> recipients.Person:
 
 
 def _attempts(c: Connection, person_id: Id) -> list[Any]:
-    from campana.store.schema import message
-
     return list(c.execute(select(message).where(message.c.recipient_id == person_id).order_by(message.c.attempt, message.c.id)))
 
 
