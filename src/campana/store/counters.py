@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, delete, func, insert, select
 
 from campana.core.ids import Id
-from campana.store.dialect import upsert
+from campana.store.dialect import run_many, upsert
 from campana.store.schema import counter, counter_delta
 
 
@@ -25,8 +25,7 @@ class Tally:
     def write(self, c: Connection) -> None:
         """Appends what was gathered."""
         rows = [{"run_id": run_id, "key": key, "n": n} for (run_id, key), n in self.counts.items() if n]
-        if rows:
-            c.execute(insert(counter_delta), rows)
+        run_many(c, "delta", insert(counter_delta), rows)
 
 
 def fold(c: Connection, at_most: int = 5000) -> int:

@@ -9,13 +9,15 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from campana.core.ids import Id, new_id
-from campana.store.dialect import upsert
+from campana.store.dialect import run_many, upsert
 from campana.store.schema import conversation, inbound, inbox, stray
 
 
 def put(c: Connection, rows: Sequence[Any]) -> None:
     """Keeps hooks: id, integration, method, url, headers, body, at."""
-    c.execute(
+    run_many(
+        c,
+        "hook",
         insert(inbox),
         [
             {
@@ -39,8 +41,7 @@ def take(c: Connection, limit: int) -> Sequence[Any]:
 
 def done(c: Connection, ids: Sequence[Id]) -> None:
     """These hooks are understood."""
-    if ids:
-        c.execute(delete(inbox).where(inbox.c.id == bindparam("b_id")), [{"b_id": one} for one in ids])
+    run_many(c, "understood", delete(inbox).where(inbox.c.id == bindparam("b_id")), [{"b_id": one} for one in ids])
 
 
 def size(c: Connection) -> int:

@@ -12,6 +12,7 @@ from campana.core.failure import Failure
 from campana.core.ids import Id, new_id
 from campana.core.journey import Decision
 from campana.core.message import Status
+from campana.store.dialect import run_many
 from campana.store.schema import decision, exchange, message
 
 STAMPS = {
@@ -86,8 +87,7 @@ def _row(row: Any) -> MessageRow:
 
 def add(c: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """New attempts, written down before their calls."""
-    if rows:
-        c.execute(insert(message), rows)
+    run_many(c, "message", insert(message), rows)
 
 
 def _news_statement() -> Any:
@@ -126,8 +126,7 @@ def tell(c: Connection, news: Iterable[News]) -> None:
         }
         for one in news
     ]
-    if rows:
-        c.execute(NEWS, rows)
+    run_many(c, "news", NEWS, rows)
 
 
 def news_of_failure(message_id: Id, failure: Failure, at: int, receipt: Status | None = None) -> News:
@@ -191,8 +190,7 @@ def record_decisions(c: Connection, taken: Iterable[tuple[Id, Id, Id, Decision]]
         }
         for workspace_id, run_id, recipient_id, one in taken
     ]
-    if rows:
-        c.execute(insert(decision), rows)
+    run_many(c, "decision", insert(decision), rows)
 
 
 def record_exchanges(c: Connection, workspace_id: Id, rows: Iterable[tuple[Id, str, str]], now: int) -> None:
@@ -201,8 +199,7 @@ def record_exchanges(c: Connection, workspace_id: Id, rows: Iterable[tuple[Id, s
         {"id": new_id(now), "workspace_id": workspace_id, "message_id": one, "at": now, "request": request, "answer": answer}
         for one, request, answer in rows
     ]
-    if values:
-        c.execute(insert(exchange), values)
+    run_many(c, "exchange", insert(exchange), values)
 
 
 def decisions_of(c: Connection, recipient_id: Id) -> list[Any]:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, literal, null, select, update
 
 from campana.core.ids import Id
 from campana.core.journey import OUTCOMES, Journey, Outcome, Stage
 from campana.store.campaigns import RunRow
-from campana.store.dialect import upsert
+from campana.store.dialect import run_many, upsert
 from campana.store.flows import CLOCK, flow_id
 from campana.store.schema import address, audience_row, contact, recipient, run
 
@@ -126,9 +126,7 @@ def load(c: Connection, ids: Iterable[Id]) -> list[Person]:
 
 def save(c: Connection, people: Iterable[Person]) -> None:
     """Writes their journeys down. What waits is found again by the flow of its next step, a receipt clock by the run's."""
-    rows = [_saved(person) for person in people]
-    if rows:
-        c.execute(SAVE, rows)
+    run_many(c, "save", SAVE, [_saved(person) for person in people])
 
 
 def _saved(person: Person) -> dict[str, Any]:
@@ -275,13 +273,9 @@ def of_contact(c: Connection, contact_id: Id) -> list[Person]:
 
 def put_back(c: Connection, unit_id: Id, ids: Sequence[Id]) -> None:
     """These people wait again, in nobody's hands."""
-    if ids:
-        c.execute(
-            update(recipient)
-            .where(recipient.c.id == bindparam("b_id"), recipient.c.unit_id == bindparam("b_unit"))
-            .values(unit_id=None),
-            [{"b_id": one, "b_unit": unit_id} for one in ids],
-        )
+    mine = (recipient.c.id == bindparam("b_id"), recipient.c.unit_id == bindparam("b_unit"))
+    rows = [{"b_id": one, "b_unit": unit_id} for one in ids]
+    run_many(c, "put back", update(recipient).where(*mine).values(unit_id=null()), rows)
 
 
 def after(c: Connection, run_id: Id, number: int, limit: int) -> Sequence[Any]:
