@@ -204,6 +204,22 @@ def test_a_429_was_not_processed_whatever_its_code(channel: Channel) -> None:
 
 
 @pytest.mark.parametrize(
+    ("http", "code", "follows"),
+    [
+        (400, 100, Verdict.RETRY),
+        (400, 99_999, Verdict.RETRY),
+        (503, 2, Verdict.ASK),  # the row says that it may have been taken
+        (400, 131050, Verdict.OPTED_OUT),  # the person's wish beats the vendor's hint
+    ],
+)
+def test_is_transient_counts_whatever_the_code(http: int, code: int, follows: Verdict) -> None:
+    body = json.dumps({"error": {"code": code, "message": "x", "is_transient": True}}).encode()
+    (found,) = whatsapp.parse_response(Response(http, {}, body), [MESSAGE])
+    assert isinstance(found, Failure)
+    assert verdict(found, tries=1) is follows
+
+
+@pytest.mark.parametrize(
     ("headers", "wait"),
     [
         ({}, None),
