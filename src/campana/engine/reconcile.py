@@ -39,7 +39,8 @@ class Asked:
 async def reconcile(house: House) -> int:
     """Asks about what is due to be asked. Returns how many messages it dealt with."""
     now = house.clock.now()
-    rows = await house.db.run(messages.take_askable, now, now + house.lease, BATCH)
+    # A process that dies while asking delays them by one such wait; two that ask about the same do no harm.
+    rows = await house.db.run(messages.take_askable, now, now + house.durations.of(house.lease), BATCH)
     for row in rows:
         account = await house.db.read(_account_of, house, row)
         look_up = account.channel.look_up if account else None

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from campana.core.durations import SECOND
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Status
 from campana.engine.changes import Changes, end_all
-from campana.engine.house import House, RunPlan
+from campana.engine.house import CALL_TIMEOUT, LEASE, MARGIN, House, RunPlan
 from campana.engine.reconcile import ENOUGH_ASKED
 from campana.store import campaigns, counters, flows, inbox, messages, recipients
 from campana.store.messages import MessageRow
@@ -58,6 +59,8 @@ def deadlines(c: Connection, house: House, now: int) -> int:
         if row is not None and _worth_asking(house, row):
             messages.ask_again(c, row.id, now, row.asks)
             _put_off(changes, person, now + house.recheck)
+        elif row is not None and _being_asked(house, row, house.plan_of_run(c, person.run_id), now):
+            _put_off(changes, person, now + max(house.recheck, SECOND // 2))
         else:
             _expire(changes, person, house.plan_of_run(c, person.run_id), house)
     changes.write(c)
@@ -71,6 +74,16 @@ def _worth_asking(house: House, row: MessageRow) -> bool:
     return (
         taken and row.asks < ENOUGH_ASKED and look_up is not None and look_up.status_request is not None and bool(row.vendor_id)
     )
+
+
+def _being_asked(house: House, row: MessageRow, plan: RunPlan, now: int) -> bool:
+    """Its answer was lost, and the vendor will still say whether it took it: until then the step is not given up.
+
+    A vendor that cannot be reached for as long again as the step has is not waited for.
+    """
+    deadline = plan.shape.deadlines[row.step] or 0
+    asked = row.status is Status.UNCERTAIN and house.channels[row.channel].look_up is not None
+    return asked and now < row.started_at + 2 * deadline + 2 * (LEASE + CALL_TIMEOUT + MARGIN)
 
 
 def _put_off(changes: Changes, person: Person, until: int) -> None:
