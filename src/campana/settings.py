@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -70,4 +71,8 @@ def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
         return FromFile(**overrides)
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in line['loc'])}: {line['msg']}" for line in error.errors()]
-        raise BadSettings(f"{path} or the CAMPANA_ environment has a setting that cannot be used. " + "; ".join(lines)) from error
+        raise BadSettings(
+            f"{path} or the CAMPANA_ environment has a setting that cannot be used. " + "; ".join(lines) + "."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{path} is not TOML: {error}. Mend that place, then start again.") from error

@@ -15,7 +15,7 @@ import uvloop
 from campana.cli import demo as demo_command
 from campana.cli import run as run_command
 from campana.cli import show
-from campana.cli.words import SENTENCES, say
+from campana.cli.words import SENTENCES, logs_to_stderr, say
 from campana.core.campaign import json_schema
 from campana.settings import load_settings
 from campana.standin import server as standin_server
@@ -97,6 +97,7 @@ def demo(
 
 def main() -> None:
     """Entry of the `campana` command."""
+    logs_to_stderr()
     try:
         app()
     except SENTENCES as error:

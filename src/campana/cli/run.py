@@ -37,7 +37,7 @@ def read_campaign(path: Path) -> CampaignFile:
     except OSError as error:
         raise launch.Refused(f"The campaign file {path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise launch.Refused(f"The campaign file {path} is not YAML in UTF-8: {error}.") from error
+        raise launch.Refused(f"The campaign file {path} is not YAML in UTF-8: {_where(error)}. Mend that place.") from error
     if not isinstance(facts, dict):
         raise launch.Refused(f"The campaign file {path} holds no campaign. `campana schema` says what must stand in it.")
     try:
@@ -45,6 +45,13 @@ def read_campaign(path: Path) -> CampaignFile:
     except ValidationError as error:
         flaws = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors())
         raise launch.Refused(f"The campaign file {path} cannot be used. {flaws}.") from error
+
+
+def _where(error: Exception) -> str:
+    """What a reader of YAML stumbled over, on one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"{error.problem} in line {error.problem_mark.line + 1}"
+    return " ".join(str(error).split())
 
 
 async def serve(settings: Settings) -> int:

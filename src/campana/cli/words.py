@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Mapping
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -38,6 +40,11 @@ err = Console(stderr=True, highlight=False)
 def say(sentence: str) -> None:
     """One sentence for people."""
     err.print(sentence, markup=False, soft_wrap=True)
+
+
+def logs_to_stderr() -> None:
+    """What the parts log is for people too: stdout is for results alone."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 def bar() -> Progress:

@@ -8,8 +8,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from campana.channels.contract import Channel, UnfitContent
-from campana.core.campaign import CampaignFile, FollowUp, Message, Plan, Step
+from campana.core.campaign import CampaignFile, FollowUp, Hours, Message, Plan, Step
 from campana.core.durations import HOUR
+from campana.core.hours import UnknownZone, zone_of
 from campana.core.ids import Id, new_id
 from campana.core.template import compile_text, unknown_fields
 from campana.engine.house import House
@@ -23,11 +24,19 @@ class Refused(ValueError):
 
 def make_plan(file: CampaignFile, senders: Iterable[SenderRow], channels: Mapping[str, Channel]) -> Plan:
     """The steps of a campaign file, with senders found by name and every deadline decided."""
+    _check_hours(file.hours)
     by_name = {sender.name: sender for sender in senders}
     steps = [_step("primary", file.primary, by_name, channels)]
     steps += [_step("fallback", one, by_name, channels) for one in file.fallbacks]
     steps += [_step("follow_up", one, by_name, channels) for one in file.follow_ups]
     return Plan(steps=tuple(steps), hours=file.hours)
+
+
+def _check_hours(hours: Hours | None) -> None:
+    try:
+        zone_of(hours.zone if hours else "UTC")
+    except UnknownZone as error:
+        raise Refused(f"The hours cannot be kept. {error}") from error
 
 
 def _step(kind: str, message: Message, senders: Mapping[str, SenderRow], channels: Mapping[str, Channel]) -> Step:

@@ -7,6 +7,7 @@ whatever was answered is durable. Jobs that wait are committed together; one tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import threading
@@ -19,8 +20,8 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from campana.core.ids import numbered_id
 
@@ -56,15 +57,29 @@ class Job:
 
 def sqlite_path(url: str) -> Path | None:
     """The file of a SQLite URL, None for another database or one in memory."""
-    parsed = make_url(url)
+    parsed = _known_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         return None
     return Path(parsed.database)
 
 
+def _known_url(url: str) -> URL:
+    """The URL, when it names a database that the store works with."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreTrouble(f"{url!r} names no database. Write for example sqlite:///campana.db in CAMPANA_DATABASE.") from error
+    if parsed.get_backend_name() != "sqlite":
+        raise StoreTrouble(
+            f"{parsed.render_as_string()} names a database that this version does not work with. "
+            "Write for example sqlite:///campana.db in CAMPANA_DATABASE."
+        )
+    return parsed
+
+
 def create_store_engine(url: str, max_pages: int | None = None) -> Engine:
     """An engine with the settings our promises need: WAL, a synced commit, transactions begun by us."""
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 30, "cached_statements": 512})
+    engine = create_engine(_known_url(url), connect_args={"check_same_thread": False, "timeout": 30, "cached_statements": 512})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
@@ -139,9 +154,15 @@ class Database:
         self.engine.dispose()
 
     def _write_all(self) -> None:
-        with self.engine.connect() as connection:
+        with contextlib.ExitStack() as open_while_we_write:
+            connection: Connection | None = None
             while job := self._next(wait=True):
-                self._commit_group(connection, job)
+                try:
+                    connection = connection or open_while_we_write.enter_context(self.engine.connect())
+                except DBAPIError as error:
+                    _tell([(job, None, _in_words(error))])
+                else:
+                    self._commit_group(connection, job)
 
     def _next(self, wait: bool) -> Job | None:
         with self._arrived:
