@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-_COMPILED: dict[tuple[Any, ...], tuple[str, Sequence[str], Mapping[str, Any]]] = {}
+Ready = tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]]]  # the words, and what brings a row into their order
+_READY: dict[tuple[Any, ...], Ready] = {}
 
 
 def upsert(c: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -25,10 +27,17 @@ def run_many(c: Connection, name: str, statement: Executable, rows: Sequence[Map
     if not rows:
         return
     keys = tuple(rows[0])
-    known = _COMPILED.get((c.dialect.name, name, keys))
-    if known is None:
-        compiled = statement.compile(dialect=c.dialect, column_keys=list(keys))  # type: ignore[attr-defined]
-        known = (str(compiled), tuple(compiled.positiontup), dict(compiled.params))
-        _COMPILED[c.dialect.name, name, keys] = known
-    sql, order, fixed = known
-    c.exec_driver_sql(sql, [tuple(row[key] if key in row else fixed[key] for key in order) for row in rows])
+    ready = _READY.get((c.dialect.name, name, keys))
+    if ready is None:
+        ready = _READY[c.dialect.name, name, keys] = _compile(c, statement, keys)
+    words, in_order = ready
+    c.exec_driver_sql(words, [in_order(row) for row in rows])
+
+
+def _compile(c: Connection, statement: Executable, keys: Sequence[str]) -> Ready:
+    compiled = statement.compile(dialect=c.dialect, column_keys=list(keys))  # type: ignore[attr-defined]
+    order = compiled.positiontup
+    fixed = {key: value for key, value in compiled.params.items() if key not in keys}
+    if not fixed and len(order) > 1:
+        return str(compiled), itemgetter(*order)
+    return str(compiled), lambda row: tuple(row[key] if key in row else fixed[key] for key in order)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import Connection, select, update
 
@@ -34,6 +35,7 @@ class OpenFlow:
     tat: int
 
 
+@lru_cache(4096)
 def flow_id(run_id: Id, step: int, lane: int = BULK) -> Id:
     """The flow of a run's step, or of its receipt clocks."""
     return derived_id(run_id, str(step), bytes([lane]))

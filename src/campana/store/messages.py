@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, insert, null, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, literal_column, null, select, update
 
 from campana.core.failure import Failure
 from campana.core.ids import Id, new_id
@@ -79,10 +79,12 @@ ROW = select(
 BY_ID = ROW.where(M.id.in_(bindparam("ids", expanding=True)))
 
 
+STATUSES = {int(status): status for status in Status}
+
+
 def _row(row: Any) -> MessageRow:
-    values = dict(row._mapping)
-    values["status"] = Status(values["status"])
-    return MessageRow(**values)
+    id_, run_id, recipient_id, step, attempt, channel, sender_id, to, text, status, *rest = row
+    return MessageRow(id_, run_id, recipient_id, step, attempt, channel, sender_id, to, text, STATUSES[status], *rest)
 
 
 def add(c: Connection, rows: Sequence[dict[str, Any]]) -> None:
@@ -101,10 +103,10 @@ def _news_statement() -> Any:
         "vendor_id": func.coalesce(M.vendor_id, bindparam("vendor_id")),
         "code": case((M.status <= status, func.coalesce(bindparam("code"), M.code)), else_=M.code),
         "words": case((M.status <= status, func.coalesce(bindparam("words"), M.words)), else_=M.words),
-        "ask_at": case((M.status > int(Status.UNKNOWN), null()), else_=bindparam("ask_at")),
+        "ask_at": case((M.status > literal_column(str(int(Status.UNKNOWN))), null()), else_=bindparam("ask_at")),
     }
     for stamp, column in STAMPS.items():
-        at = case((status == int(stamp), bindparam("at")), else_=null())
+        at = case((status == literal_column(str(int(stamp))), bindparam("at")), else_=null())
         values[column] = func.coalesce(M[column], at)
     return update(message).where(M.id == bindparam("b_id")).values(values)
 

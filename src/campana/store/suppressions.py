@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from campana.core.ids import Id
 from campana.store.dialect import upsert
 from campana.store.schema import suppression
 
 ALL = "all"
+AMONG = select(suppression.c.value, suppression.c.medium).where(
+    suppression.c.workspace_id == bindparam("workspace"), suppression.c.value.in_(bindparam("values", expanding=True))
+)
 
 
 def suppress(
@@ -54,9 +57,5 @@ def among(c: Connection, workspace_id: Id, values: Collection[str]) -> set[tuple
     """Of these addresses, the suppressed ones as (value, medium)."""
     if not values:
         return set()
-    rows = c.execute(
-        select(suppression.c.value, suppression.c.medium).where(
-            suppression.c.workspace_id == workspace_id, suppression.c.value.in_(list(values))
-        )
-    )
+    rows = c.execute(AMONG, {"workspace": workspace_id, "values": list(values)})
     return {(value, medium) for value, medium in rows}

@@ -111,14 +111,19 @@ def claim(c: Connection, token: Id, now: int, lease_until: int) -> Unit | None:
     return Unit(row.id, row.flow_id, row.sender_id, row.people, row.size, row.cursor, token) if row else None
 
 
+OURS = (unit.c.id == bindparam("b_id"), unit.c.token == bindparam("b_token"))
+HOLD = (
+    update(unit)
+    .where(*OURS, unit.c.lease_until > bindparam("b_now"))
+    .values(lease_until=bindparam("lease_until"))
+    .returning(unit.c.cursor)
+)
+MOVE = update(unit).where(*OURS).values(cursor=bindparam("cursor"))
+
+
 def hold(c: Connection, held: Unit, now: int, lease_until: int) -> Unit | None:
     """Renews the lease; None when the unit is no longer this worker's."""
-    cursor = c.scalar(
-        update(unit)
-        .where(unit.c.id == held.id, unit.c.token == held.token, unit.c.lease_until > now)
-        .values(lease_until=lease_until)
-        .returning(unit.c.cursor)
-    )
+    cursor = c.scalar(HOLD, {"b_id": held.id, "b_token": held.token, "b_now": now, "lease_until": lease_until})
     return None if cursor is None else replace(held, cursor=cursor)
 
 
@@ -162,7 +167,7 @@ def reserve(c: Connection, sender_id: Id, tat: int, day: int, day_used: int) -> 
 
 def move(c: Connection, held: Unit, cursor: int) -> None:
     """The unit's people before `cursor` have been dealt with."""
-    c.execute(update(unit).where(unit.c.id == held.id, unit.c.token == held.token).values(cursor=cursor))
+    c.execute(MOVE, {"b_id": held.id, "b_token": held.token, "cursor": cursor})
 
 
 def release(c: Connection, held: Unit, ready_at: int) -> None:
