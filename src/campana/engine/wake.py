@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from campana.core.durations import SECOND
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Status
@@ -30,7 +29,7 @@ def start_runs(c: Connection, house: House, now: int) -> int:
 
 
 def enrol(c: Connection, house: House, now: int) -> int:
-    """Enrols the next batch of every run that has begun. Returns how many people it enrolled."""
+    """Enrols the next batch of every run that has begun. Returns how much there was to do: the end of an audience counts too."""
     enrolled = 0
     for run in [*campaigns.runs_with_status(c, ["sending", "paused"]), *campaigns.unswept_runs(c)]:
         if run.enrolled or run.audience_id is None:
@@ -41,7 +40,7 @@ def enrol(c: Connection, house: House, now: int) -> int:
         tally = counters.Tally()
         tally.add(run.id, "outcome:waiting", n)
         tally.write(c)
-        enrolled += n
+        enrolled += n + complete
         if enrolled >= ENROL:
             break
     return enrolled
@@ -60,7 +59,7 @@ def deadlines(c: Connection, house: House, now: int) -> int:
             messages.ask_again(c, row.id, now, row.asks)
             _put_off(changes, person, now + house.recheck)
         elif row is not None and _being_asked(house, row, house.plan_of_run(c, person.run_id), now):
-            _put_off(changes, person, now + max(house.recheck, SECOND // 2))
+            _put_off(changes, person, now + house.recheck)
         else:
             _expire(changes, person, house.plan_of_run(c, person.run_id), house)
     changes.write(c)
