@@ -28,6 +28,7 @@ from campana.wiring import Installation, open_installation
 
 PAUSED = 130  # the exit code of a process that was asked to stop
 OVER = ("sent", "ended")
+WAITING = ("paused", "scheduled")
 
 
 def read_campaign(path: Path) -> CampaignFile:
@@ -123,8 +124,9 @@ async def take_up(installation: Installation, file: CampaignFile, known: Any, de
         )
     if run.status in OVER:
         say(f"{known.name!r} is over already. Nothing is sent.")
-    elif run.status == "paused":
+    elif run.status == "paused" or (await _progress(installation, run)).held:
         await check_accounts(house, {step.channel for step in house.plan_of(run.id, run.plan, run.columns).plan.steps})
+        await sync_templates(house, installation.workspace_id)
         await house.db.run(launch.resume, run.id, house.clock.now())
     return run.id
 
@@ -191,7 +193,9 @@ def tell(progress: Progress, seconds: float, as_json: bool) -> None:
     line = progress.line
     say(f"{line.name}: {line.status}. {line.people} people: {outcome_words(progress.outcomes)}. {seconds:.1f} s.")
     for why in progress.held:
-        say(why)
+        say(f"Held: {why}.")
+    if line.status not in (*OVER, *WAITING):
+        say("Nothing more can be sent before that is mended. Then run the same command again: it goes on where it stopped.")
     for one in progress.failures:
         say(f"{one.count} x {one.channel} {one.code}")
     if as_json:
@@ -202,7 +206,7 @@ def tell(progress: Progress, seconds: float, as_json: bool) -> None:
 
 
 def exit_code(progress: Progress) -> int:
-    """0 when the run is over, 130 when it was paused on demand, 1 when people must mend something first."""
+    """0 when the run is over, 130 when it was stopped on demand, 1 when people must mend something first."""
     if progress.line.status in OVER:
         return 0
-    return PAUSED if progress.line.status == "paused" and not progress.held else 1
+    return PAUSED if progress.line.status in WAITING else 1
