@@ -11,7 +11,7 @@ from campana.core.ids import Id
 from campana.engine.house import CALL_TIMEOUT, Account, House
 from campana.store import accounts
 
-REFUSED = frozenset({401, 403, 404})
+BUSY = 429  # an answer all the same: the credentials are known
 
 
 class VendorRefuses(RuntimeError):
@@ -33,7 +33,7 @@ async def _check(house: House, account: Account) -> None:
             f"{account.channel.label} cannot be reached at {urlsplit(request.url).netloc}: {answer.reason}. Check the connection "
             f"and the address of the integration {account.name!r}, then start again. Nothing was sent."
         )
-    if answer.code in REFUSED:
+    if 400 <= answer.code < 500 and answer.code != BUSY:
         raise VendorRefuses(
             f"{account.channel.label} does not accept the credentials of the integration {account.name!r} (HTTP {answer.code}). "
             "Correct them in campana.toml or the environment, then start again. Nothing was sent."
