@@ -117,7 +117,7 @@ class World:
 
     folder: Path
     faults: Faults = field(default_factory=Faults)
-    time_scale: float = 86_400.0
+    time_scale: float = 21_600.0  # a day takes four seconds
     vendor_scale: float = 20.0
     pace: float = 2000.0
     port: int = field(default_factory=free_port)

@@ -89,8 +89,8 @@ class House:
 
     @property
     def recheck(self) -> int:
-        """How long a flow stays closed before its gate is looked at again."""
-        return self.durations.of(MINUTE)
+        """How long until a closed flow or an overdue receipt is looked at again; not more often, however fast days pass."""
+        return max(self.durations.of(MINUTE), SECOND // 2)
 
     def by_name(self, name: str) -> Account | None:
         """The account of that name."""

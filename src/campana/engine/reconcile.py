@@ -5,6 +5,7 @@ What cannot be settled becomes *unknown* and is listed for people. Nothing is ev
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,16 +42,22 @@ async def reconcile(house: House) -> int:
     now = house.clock.now()
     # A process that dies while asking delays them by one such wait; two that ask about the same do no harm.
     rows = await house.db.run(messages.take_askable, now, now + house.durations.of(house.lease), BATCH)
-    for row in rows:
-        account = await house.db.read(_account_of, house, row)
-        look_up = account.channel.look_up if account else None
-        if account is None or look_up is None:
-            await house.db.run(give_up, house, row, house.clock.now())
-            continue
-        address = await house.db.read(accounts.sender_address, row.sender_id)
-        asked = await ask(house, account, look_up, row, address)
-        await house.db.run(settle, house, account, look_up, row, address, asked, house.clock.now())
+    done = await asyncio.gather(*(_reconcile(house, row) for row in rows), return_exceptions=True)
+    for trouble in done:
+        if trouble is not None:
+            raise trouble
     return len(rows)
+
+
+async def _reconcile(house: House, row: MessageRow) -> None:
+    account = await house.db.read(_account_of, house, row)
+    look_up = account.channel.look_up if account else None
+    if account is None or look_up is None:
+        await house.db.run(give_up, house, row, house.clock.now())
+        return
+    address = await house.db.read(accounts.sender_address, row.sender_id)
+    asked = await ask(house, account, look_up, row, address)
+    await house.db.run(settle, house, account, look_up, row, address, asked, house.clock.now())
 
 
 def _account_of(c: Connection, house: House, row: MessageRow) -> Account | None:
