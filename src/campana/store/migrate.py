@@ -44,7 +44,7 @@ def migrate(engine: Engine) -> None:
 
 def _revision(connection: Connection, engine: Engine) -> str | None:
     found = MigrationContext.configure(connection).get_current_revision()
-    if found is None and inspect(connection).has_table("workspace"):
+    if found is None and inspect(connection).get_table_names():
         raise StoreTrouble(
             f"The database {engine.url.render_as_string()} has tables of somebody else. Name another one in CAMPANA_DATABASE."
         )
