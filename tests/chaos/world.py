@@ -208,9 +208,10 @@ class World:
         asked = ("--config", str(file), "--port", str(self.vendor_port), "--ledger", str(self.ledger))
         return self._start([sys.executable, "-m", "campana.standin", *asked], "vendors.log")
 
-    def start(self, *arguments: str, log: str = "campana.log") -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, log: str = "campana.log", config: bool = True) -> subprocess.Popen[bytes]:
         """A command of campana that goes on by itself; what it says is in the log."""
-        return self._start([CAMPANA, *arguments, "--config", str(self.folder / "campana.toml")], log)
+        known = ["--config", str(self.folder / "campana.toml")] if config else []
+        return self._start([CAMPANA, *arguments, *known], log)
 
     def _start(self, command: Sequence[str], log: str) -> subprocess.Popen[bytes]:
         process = spawn(command, self.folder / log, self.env)
