@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, insert, literal_column, null, select, update
+from sqlalchemy import Connection, Text, bindparam, case, func, insert, literal_column, null, select, update
 
 from campana.core.failure import Failure
 from campana.core.ids import Id, new_id
@@ -95,14 +95,20 @@ def add(c: Connection, rows: Sequence[dict[str, Any]]) -> None:
 def _news_statement() -> Any:
     """The status moves up or stays, each state's time is the first that was told, what is known stays known.
 
-    A message that has moved above *unknown* is asked about no more.
+    The code is that of the highest failure told, whenever it was. A message that has moved above *unknown* is asked about no
+    more.
     """
     status: Any = bindparam("status")
+    code: Any = bindparam("code", type_=Text)
+    failures = (Status.UNDELIVERED, Status.FAILED, Status.ERROR)
+    failed = case(*((M[STAMPS[one]].is_not(None), literal_column(str(int(one)))) for one in failures), else_=literal_column("0"))
+    tells_failure = code.is_not(None) & (failed < status)
+    tells_words = tells_failure | (code.is_(None) & (M.status <= status))
     values: dict[str, Any] = {
         "status": case((M.status < status, status), else_=M.status),
         "vendor_id": func.coalesce(M.vendor_id, bindparam("vendor_id")),
-        "code": case((M.status <= status, func.coalesce(bindparam("code"), M.code)), else_=M.code),
-        "words": case((M.status <= status, func.coalesce(bindparam("words"), M.words)), else_=M.words),
+        "code": case((tells_failure, code), else_=M.code),
+        "words": case((tells_words, func.coalesce(bindparam("words"), M.words)), else_=M.words),
         "ask_at": case((M.status > literal_column(str(int(Status.UNKNOWN))), null()), else_=bindparam("ask_at")),
     }
     for stamp, column in STAMPS.items():
