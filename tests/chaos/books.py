@@ -40,9 +40,8 @@ class Books:
     outcomes: dict[str, int] = field(default_factory=dict)
     lost: int = 0
     twice: int = 0
-    unknown: int = 0  # people of whom nobody can tell whether anything reached them
-    unknown_messages: int = 0
-    unknown_accepted: int = 0  # of these messages, how many the vendor had taken
+    unknown: int = 0  # messages of which nobody can tell whether the vendor took them
+    unknown_accepted: int = 0  # of these, how many the vendor had taken
     unknown_by_fault: int = 0
     unknown_by_kill: int = 0
     uncertain_once: int = 0  # messages whose answer was lost at first, settled or not
@@ -70,7 +69,7 @@ def close_books(world: World, kills: Sequence[Kill], people_of_run: int) -> Book
             _trace(c, books, found, unknown, kills)
     finally:
         engine.dispose()
-    books.lost, books.twice, books.unknown = found.lost, found.twice, found.unknown
+    books.lost, books.twice = found.lost, found.twice
     books.accepted = len(world.accepted())
     books.problems += [f"{sort}: {', '.join(who)}" for sort, who in found.examples.items() if who]
     return books
@@ -161,7 +160,7 @@ def _check_leftovers(c: Connection, books: Books) -> None:
 def _unknown(c: Connection, books: Books) -> list[Id]:
     books.uncertain_once = c.scalar(select(func.count()).where(message.c.uncertain_at.is_not(None))) or 0
     found = list(c.scalars(select(message.c.id).where(message.c.status == int(Status.UNKNOWN)).order_by(message.c.id)))
-    books.unknown_messages = len(found)
+    books.unknown = len(found)
     return found
 
 
