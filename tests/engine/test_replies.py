@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from campana.engine import launch
-from campana.standin.faults import Faults, Rule
+from campana.standin.faults import Fault, Faults, ReceiptOdds, Rule
 from campana.standin.numbers import wa_id_of
 from tests.engine.conftest import Worlds
 from tests.engine.world import ANA, BRUNO, World, sms, whatsapp
@@ -34,6 +34,21 @@ async def test_such_a_person_who_stops_over_whatsapp_is_written_to_no_more(world
     await world.play(hours=1)
     assert len(world.accepted(phone)) == 1
     assert await world.outcome_of(phone) == "suppressed"
+
+
+@pytest.mark.parametrize("words", ["yes", "STOP"])
+@pytest.mark.parametrize("phone", UNLIKE)
+async def test_such_a_person_is_found_even_when_the_answer_that_names_them_was_lost(
+    worlds: Worlds, phone: str, words: str
+) -> None:
+    lost = Faults(rules=(Rule(fault=Fault.CUT_AFTER, vendor="whatsapp"),), receipts=ReceiptOdds(missing=1))
+    world = await worlds(faults=lost)
+    await world.launch(whatsapp(), fallbacks=[sms()], people=[phone])
+    await world.play(hours=1)
+    world.reply(phone, words, over="whatsapp")
+    await world.play(days=2)
+    assert await world.outcome_of(phone) == ("opted_out" if words == "STOP" else "replied")
+    assert world.vendors_of(phone) == ["whatsapp"]
 
 
 async def test_a_reply_belongs_to_the_campaign_that_wrote_last(world: World) -> None:

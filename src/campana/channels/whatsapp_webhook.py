@@ -6,6 +6,7 @@ Vendor reference: https://developers.facebook.com/docs/whatsapp/cloud-api/webhoo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -40,6 +41,13 @@ STATUSES = {
     "failed": Status.FAILED,
 }
 IGNORED = frozenset({"deleted", "warning"})
+
+# What WhatsApp calls people in Mexico, Argentina and Brazil -> their number as it is written.
+WRITTEN = (
+    (re.compile(r"521(\d{10})"), r"52\1"),
+    (re.compile(r"549(\d{10})"), r"54\1"),
+    (re.compile(r"55(\d\d)([6-9]\d{7})"), r"55\g<1>9\2"),
+)
 
 NO_REPLY = frozenset({"system", "reaction"})
 ACCOUNT_FIELDS = frozenset(
@@ -219,8 +227,16 @@ def _is_card_of(card: Mapping[str, Any], wa_id: object, user_id: object) -> bool
 
 
 def _names(wa_id: object, user_id: object) -> tuple[str, ...]:
-    numbers = (f"wa_id:{wa_id}", f"phone:+{wa_id}") if is_number(wa_id) else ()
+    numbers = (f"wa_id:{wa_id}", *(f"phone:+{one}" for one in _spellings(str(wa_id)))) if is_number(wa_id) else ()
     return (*numbers, f"user_id:{user_id}") if isinstance(user_id, str) and user_id else numbers
+
+
+def _spellings(wa_id: str) -> Iterator[str]:
+    """The numbers behind a wa_id: we may not have been told yet that it is unlike the number we wrote to."""
+    yield wa_id
+    for calls, number in WRITTEN:
+        if found := calls.fullmatch(wa_id):
+            yield found.expand(number)
 
 
 def _text(kind: str, message: Mapping[str, Any]) -> str:
