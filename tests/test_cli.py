@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import yaml
 
 from campana.core.message import Status
 from tests.chaos.books import close_books
-from tests.chaos.world import CAMPAIGN, HOST, Broken, World, wait_for_port, world_in
+from tests.chaos.world import CAMPAIGN, HOST, World, until, wait_for_port, world_in
 
 PEOPLE = 40
 Change = Callable[[World], tuple[str, ...]]
@@ -42,15 +41,6 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def command(world: World, campaign: Path | None = None) -> tuple[str, ...]:
     """The command that sends the world's campaign to its people."""
     return ("run", str(campaign or world.write_campaign()), "--audience", str(world.folder / "people-0.csv"))
-
-
-def until(reached: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 60) -> None:
-    """Waits until something is so while a process works."""
-    end = time.monotonic() + seconds
-    while not reached():
-        if process.poll() is not None or time.monotonic() > end:
-            raise Broken(f"{process.args!r} ended, or it takes too long.")
-        time.sleep(0.02)
 
 
 def stored(world: World, query: str) -> Any:

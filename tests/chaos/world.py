@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -293,6 +293,15 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 
             raise Broken(f"{process.args!r} does not listen on port {port} after {seconds:.0f} s.")
         time.sleep(0.02)
     return True
+
+
+def until(reached: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    """Waits until something is so while a process works."""
+    end = time.monotonic() + seconds
+    while not reached():
+        if process.poll() is not None or time.monotonic() > end:
+            raise Broken(f"{process.args!r} ended, or it takes too long.")
+        time.sleep(0.02)
 
 
 def left_over(folder: Path) -> list[int]:
