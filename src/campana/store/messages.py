@@ -162,8 +162,8 @@ def open_in_unit(c: Connection, unit_id: Id) -> list[MessageRow]:
 
 
 def take_askable(c: Connection, now: int, until: int, limit: int) -> list[MessageRow]:
-    """Uncertain messages whose asking is due; nobody else asks about them before `until`."""
-    rows = [_row(row) for row in c.execute(ROW.where(M.ask_at <= now).order_by(M.ask_at).limit(limit))]
+    """Messages whose asking is due, uncertain ones first; nobody else asks about them before `until`."""
+    rows = [_row(row) for row in c.execute(ROW.where(M.ask_at <= now).order_by(M.status, M.ask_at).limit(limit))]
     if rows:
         c.execute(
             update(message).where(M.id == bindparam("b_id")).values(ask_at=bindparam("until")),
