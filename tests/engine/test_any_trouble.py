@@ -40,7 +40,7 @@ def trouble(chance: random.Random) -> Faults:
     )
 
 
-async def live(world: World, chance: random.Random, spans: int = 6) -> None:
+async def live(world: World, chance: random.Random, spans: int = 5) -> None:
     """Days pass, with kills, pauses, and vendors that cannot be reached."""
     for _ in range(spans):
         world.unreachable = set() if chance.random() < 0.7 else {chance.choice(["2010-04-01", "/v23.0/"])}

@@ -19,7 +19,7 @@ PEOPLE = numbers(12)
 
 
 @pytest.mark.parametrize("step", [sms(), whatsapp()], ids=["sms", "whatsapp"])
-@pytest.mark.parametrize("calls", [1, 5, 12])
+@pytest.mark.parametrize("calls", [1, 11])
 @pytest.mark.parametrize("accepted", [True, False], ids=["after acceptance", "before the call"])
 async def test_a_kill_in_the_midst_of_sending_loses_nobody_and_doubles_nobody(
     worlds: Worlds, step: dict[str, Any], calls: int, accepted: bool

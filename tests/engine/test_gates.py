@@ -161,7 +161,7 @@ async def test_the_daily_limit_counts_segments(worlds: Worlds) -> None:
     assert len(world.accepted()) == 5
 
 
-PACES = [(8, "Hi", 1), (8, "x" * 161, 2), (1, "x" * 400, 3), (0.5, "Hi", 1), (40, "Hi", 1)]
+PACES = [(8, "Hi", 1), (8, "x" * 161, 2), (1, "x" * 400, 3), (0.5, "Hi", 1), (16, "Hi", 1)]
 
 
 @pytest.mark.parametrize(("pace", "text", "segments"), PACES)
