@@ -199,9 +199,8 @@ class World:
 
     async def hear_now(self) -> None:
         """What the vendors have to tell by now arrives and is understood, while something else is under way."""
-        while await self.rehearsal._tell(self.house):
-            while await self.house.db.run(receive.receive, self.house, self.clock.now()):
-                pass
+        while await self.rehearsal._tell(self.house) + await self.house.db.run(receive.receive, self.house, self.clock.now()):
+            pass
 
     # --- what people of the team do -----------------------------------------------------------------------------------------
 
