@@ -13,7 +13,7 @@ function options(el, lang) {
     cursor: { points: { size: 8, fill: css("--chart") }, y: false },
     tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), el.dataset.zone),
     scales: { y: { range: (_plot, _min, max) => [0, Math.max(max * 1.1, 5)] } },
-    axes: [{ ...axis, grid: { show: false }, space: 70, values: (_plot, all) => all.map((s) => clock.format(new Date(s * 1000))) },
+    axes: [{ ...axis, grid: { show: false }, space: 70, incrs: [60, 300, 600, 900, 1800, 3600, 7200, 21600, 86400], values: (_plot, all) => all.map((s) => clock.format(new Date(s * 1000))) },
            { ...axis, size: 52, grid: { stroke: css("--rule"), width: 1 }, values: (_plot, all) => all.map((n) => number.format(n)) }],
     series: [{}, { stroke: css("--chart"), width: 2, fill: `${css("--chart")}1f`, points: { show: false } }],
   };

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from campana.core.flaws import flaws
+
 FILE = "campana.toml"
 
 
@@ -31,7 +33,7 @@ class Settings(BaseSettings):
     """All settings of one installation."""
 
     settings_file: ClassVar[Path] = Path(FILE)
-    model_config = SettingsConfigDict(env_prefix="CAMPANA_", env_nested_delimiter="__", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="CAMPANA_", env_nested_delimiter="__", extra="forbid")
 
     database: str = Field("sqlite:///campana.db", description="SQLAlchemy URL of the store")
     bus: str = Field("local", description="local, or nats://host,host")
@@ -70,9 +72,7 @@ def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
     try:
         return FromFile(**overrides)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in line['loc'])}: {line['msg']}" for line in error.errors()]
-        raise BadSettings(
-            f"{path} or the CAMPANA_ environment has a setting that cannot be used. " + "; ".join(lines) + "."
-        ) from error
+        said = "; ".join(flaws(error))
+        raise BadSettings(f"{path} or the CAMPANA_ environment has a setting that cannot be used: {said}.") from error
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{path} is not TOML: {error}. Mend that place, then start again.") from error

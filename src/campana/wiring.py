@@ -17,6 +17,7 @@ from campana.channels.contract import Channel
 from campana.channels.registry import channels
 from campana.clock import Clock, SystemClock, boottime
 from campana.core.durations import Durations
+from campana.core.flaws import flaws
 from campana.core.ids import Id
 from campana.engine import launch, recover, report
 from campana.engine.house import Account, Exchange, House
@@ -104,22 +105,23 @@ def only_process(url: str) -> Iterator[None]:
 
 def read_accounts(settings: Settings, known: Mapping[str, Channel]) -> list[tuple[str, Channel, Any]]:
     """The vendor accounts of the settings: name, channel, credentials. Raises BadSettings with one sentence for each flaw."""
-    found, flaws = [], []
+    found: list[tuple[str, Channel, Any]] = []
+    wrong: list[str] = []
     for name, facts in settings.integrations.items():
         kind = facts.get("kind")
         channel = known.get(str(kind))
         if channel is None:
-            flaws.append(f"integrations.{name}.kind is {kind!r}; known kinds are {', '.join(sorted(known))}")
+            wrong.append(f"integrations.{name}.kind is {kind!r}; known kinds are {', '.join(sorted(known))}")
             continue
         try:
             found.append((name, channel, channel.settings.model_validate({k: v for k, v in facts.items() if k != "kind"})))
         except ValidationError as error:
-            flaws += [f"integrations.{name}.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+            wrong += flaws(error, f"integrations.{name}")
     for name, sender in settings.senders.items():
         if sender.integration not in settings.integrations:
-            flaws.append(f"senders.{name}.integration names {sender.integration!r}, which is no integration of the settings")
-    if flaws:
-        raise BadSettings("The settings cannot be used. " + "; ".join(flaws) + ".")
+            wrong.append(f"senders.{name}.integration names {sender.integration!r}, which is no integration of the settings")
+    if wrong:
+        raise BadSettings("The settings cannot be used. " + "; ".join(wrong) + ".")
     return found
 
 

@@ -46,7 +46,7 @@ def chromium(playwright: Playwright) -> str:
     return own
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # for longer, its event loop would stand in the way of asynchronous tests
 def browser() -> Iterator[Browser]:
     """One browser for all tests."""
     with sync_playwright() as playwright:

@@ -70,8 +70,6 @@ async def demo(contacts: int, leave: bool, as_json: bool) -> int:
         async with _standin(folder, _vendors(port)) as vendors, open_installation(_settings(folder, port, vendors)) as campana:
             on_signals(campana.stop)
             run_id = await prepare(campana, CampaignFile.model_validate(CAMPAIGN), people)
-            if run_id is None:
-                return 130
             progress, books = await _send(campana, run_id, folder / "ledger.jsonl", leave)
             result = _result(progress, books, time.monotonic() - began)
         tell(progress, time.monotonic() - began, False)

@@ -7,6 +7,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 import yaml
@@ -14,16 +15,18 @@ from pydantic import ValidationError
 
 from campana.cli.words import bar, on_signals, outcome_words, say
 from campana.core.campaign import CampaignFile
+from campana.core.flaws import flaws
 from campana.core.ids import Id
 from campana.core.schedule import start_moment
 from campana.engine import launch
-from campana.engine.load import fingerprint, load_audience
+from campana.engine.load import discard_audience, fingerprint, load_audience
 from campana.engine.vendors import check_accounts, sync_templates
 from campana.settings import Settings
 from campana.store import audiences, campaigns, reports
 from campana.store.accounts import senders
 from campana.store.campaigns import RunRow
 from campana.store.reports import Progress
+from campana.web.hosts import is_loopback
 from campana.wiring import Installation, open_installation
 
 PAUSED = 130  # the exit code of a process that was asked to stop
@@ -44,14 +47,14 @@ def read_campaign(path: Path) -> CampaignFile:
     try:
         return CampaignFile.model_validate(facts)
     except ValidationError as error:
-        flaws = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors())
-        raise launch.Refused(f"The campaign file {path} cannot be used. {flaws}.") from error
+        raise launch.Refused(f"The campaign file {path} cannot be used: {'; '.join(flaws(error))}.") from error
 
 
 def _where(error: Exception) -> str:
     """What a reader of YAML stumbled over, on one line."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"{error.problem} in line {error.problem_mark.line + 1}"
+        hint = " (put texts that hold {{...}} in quotes)" if "unhashable" in str(error.problem) else ""
+        return f"{error.problem} in line {error.problem_mark.line + 1}{hint}"
     return " ".join(str(error).split())
 
 
@@ -76,18 +79,22 @@ async def run(settings: Settings, campaign: Path, audience: Path, as_json: bool)
     began = time.monotonic()
     async with open_installation(settings) as installation:
         on_signals(installation.stop)
-        if not settings.public_url:
-            say("CAMPANA_PUBLIC_URL is not set: vendors outside this machine cannot tell receipts and replies.")
         run_id = await prepare(installation, file, audience)
-        if run_id is None:
-            return PAUSED
+        if not settings.public_url and vendors_outside(installation):
+            say("CAMPANA_PUBLIC_URL is not set: vendors outside this machine cannot tell receipts and replies.")
         progress = await follow(installation, run_id)
     tell(progress, time.monotonic() - began, as_json)
     return exit_code(progress)
 
 
-async def prepare(installation: Installation, file: CampaignFile, audience: Path) -> Id | None:
-    """The run of this campaign and audience: the one there is, gone on with, or a new one. None when asked to stop meanwhile."""
+def vendors_outside(installation: Installation) -> bool:
+    """Whether any vendor is on another machine, so that it needs an address to tell us things."""
+    urls = (one.channel.check(one.settings).url for one in installation.house.accounts.values())
+    return any(not is_loopback(urlsplit(url).hostname or "") for url in urls)
+
+
+async def prepare(installation: Installation, file: CampaignFile, audience: Path) -> Id:
+    """The run of this campaign and audience: the one there is, gone on with, or a new one."""
     house, workspace_id = installation.house, installation.workspace_id
     known = await house.db.read(campaigns.find_by_name, workspace_id, file.name)
     definition = file.model_dump_json(by_alias=True)
@@ -102,7 +109,12 @@ async def prepare(installation: Installation, file: CampaignFile, audience: Path
     with bar() as shown:
         task = shown.add_task("Reading", total=None, said="")
         audience_id = await load_audience(house, workspace_id, audience, file.audience, lambda n: shown.update(task, completed=n))
-    return await house.db.run(launch.launch, house, workspace_id, file, definition, audience_id, starts_at, house.clock.now())
+    try:
+        now = house.clock.now()
+        return await house.db.run(launch.launch, house, workspace_id, file, definition, audience_id, starts_at, now)
+    except launch.Refused:
+        await discard_audience(house, audience_id)
+        raise
 
 
 async def take_up(installation: Installation, file: CampaignFile, known: Any, definition: str, audience: Path) -> Id:
@@ -163,12 +175,16 @@ async def _watch(installation: Installation, run_id: Id, bound: asyncio.Event) -
     say(f"Progress: {installation.console_url}/campaigns")
     with bar() as drawing:
         task = drawing.add_task("Sending", total=None, said="")
+        tenths = 0
         while True:
             row = await house.db.read(campaigns.get_run, run_id)
             progress = await _progress(installation, row)
             done = progress.line.people - progress.outcomes["waiting"] - progress.outcomes["sending"]
             said = "; ".join(progress.held) or outcome_words(progress.outcomes)
             drawing.update(task, total=progress.line.people, completed=done, said=said)
+            if drawing.disable and done * 10 // max(1, progress.line.people) > tenths:
+                tenths = done * 10 // progress.line.people
+                say(f"{done} of {progress.line.people} journeys are over: {said}")
             if row is None or row.status in OVER or await house.db.read(stuck, run_id):
                 return
             await installation.bus.woken("live", 0.5)
@@ -196,8 +212,13 @@ def tell(progress: Progress, seconds: float, as_json: bool) -> None:
         say(f"Held: {why}.")
     if line.status not in (*OVER, *WAITING):
         say("Nothing more can be sent before that is mended. Then run the same command again: it goes on where it stopped.")
+    if progress.left_out:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in progress.left_out.items())
+        say(f"{sum(progress.left_out.values())} rows of the file were left out: {reasons}.")
     for one in progress.failures:
         say(f"{one.count} x {one.channel} {one.code}")
+    if line.status in WAITING:
+        say("The same command goes on where it stopped.")
     if as_json:
         run_id = line.run_id.hex() if line.run_id else None
         result: dict[str, object] = {"campaign": line.name, "run": run_id, "status": line.status}

@@ -50,10 +50,10 @@ async def status(settings: Settings, as_json: bool) -> int:
     if as_json:
         typer.echo(json.dumps([_facts(line) for line in lines]))
         return 0
-    table = Table("Campaign", "Status", "People", "Sent", "Delivered", "Replied", "Failed", "Run")
+    table = Table("Campaign", "Status", "People", "Sent", "Delivered", "Replied", "Failed")
     for line in lines:
         figures = (line.people, line.sent, line.delivered, line.replied, line.failed)
-        table.add_row(line.name, line.status.replace("_", " "), *map(str, figures), line.run_id.hex() if line.run_id else "")
+        table.add_row(line.name, line.status.replace("_", " "), *map(str, figures))
     err.print(table if lines else "No campaigns yet. `campana run CAMPAIGN.yaml --audience PEOPLE.csv` sends the first one.")
     return 0
 
@@ -67,7 +67,10 @@ async def export(settings: Settings, run_or_name: str, output: Path | None) -> i
     """Writes everybody of a run, page by page."""
     with reading(settings) as db:
         run = await _find(db, settings, run_or_name)
-        file = output.open("wb") if output else sys.stdout.buffer
+        try:
+            file = output.open("wb") if output else sys.stdout.buffer
+        except OSError as error:
+            raise Refused(f"{output} cannot be written: {error.strerror}. Name another file with --output.") from error
         try:
             async for page in run_csv(db, run):
                 file.write(page)

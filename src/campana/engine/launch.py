@@ -12,6 +12,7 @@ from campana.core.campaign import CampaignFile, FollowUp, Hours, Message, Plan, 
 from campana.core.durations import HOUR
 from campana.core.hours import UnknownZone, zone_of
 from campana.core.ids import Id, new_id
+from campana.core.message import Reach
 from campana.core.template import compile_text, unknown_fields
 from campana.engine.house import House
 from campana.store import accounts, audiences, campaigns, flows, recipients
@@ -73,6 +74,15 @@ def check_fields(plan: Plan, columns: Sequence[str]) -> None:
                 )
 
 
+def _check_reach(c: Connection, house: House, plan: Plan, audience_id: Id) -> None:
+    """Refuses a campaign whose steps all need an address that nobody of the audience has."""
+    has_phone, has_email = audiences.reachable(c, audience_id)
+    wanted = {house.channels[step.channel].reaches for step in plan.steps}
+    if not (has_phone and Reach.PHONE in wanted) and not (has_email and Reach.EMAIL in wanted):
+        needed = " or ".join(sorted(wanted))
+        raise Refused(f"Nobody of the audience has what the messages need: {needed}. Choose a file that has it.")
+
+
 def _list(names: Iterable[str]) -> str:
     return ", ".join(f"{{{{{name}}}}}" for name in names)
 
@@ -89,6 +99,7 @@ def launch(
     columns = msgspec.json.decode(audience.columns, type=list[str])
     plan = make_plan(file, accounts.senders(c, workspace_id), house.channels)
     check_fields(plan, columns)
+    _check_reach(c, house, plan, audience_id)
     campaign_id = campaigns.create(c, workspace_id, file.name, "one_time", definition, file.tags, now)
     run_id = _free_id(c, now)
     campaigns.add_run(

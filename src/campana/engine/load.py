@@ -17,7 +17,7 @@ from campana.sources.table import LoadedRow, Opened, fingerprint, load_checked
 from campana.store import audiences
 from campana.store.database import Priority
 
-__all__ = ["BadAudience", "fingerprint", "load_audience"]
+__all__ = ["BadAudience", "discard_audience", "fingerprint", "load_audience"]
 
 AT_ONCE = 1000  # rows of one transaction, so that nobody waits long for the writer
 
@@ -46,7 +46,7 @@ async def load_audience(
                 rows += len(part)
                 loaded(rows)
     except BaseException:
-        await _discard(house, audience_id)
+        await discard_audience(house, audience_id)
         raise
     finally:
         await asyncio.to_thread(_close, parts)
@@ -62,7 +62,8 @@ def _finish(c: Connection, audience_id: Id, summary: Summary) -> None:
     audiences.finish(c, audience_id, summary.rows, summary.offered, msgspec.json.encode(summary).decode())
 
 
-async def _discard(house: House, audience_id: Id) -> None:
+async def discard_audience(house: House, audience_id: Id) -> None:
+    """Removes an audience that nobody launched."""
     while await house.db.at(Priority.LOAD, audiences.discard, audience_id):
         pass
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from campana.core.audience import REASONS
 from campana.core.ids import Id
 from campana.core.journey import OUTCOMES
 from campana.engine.house import House
@@ -77,7 +78,7 @@ def _page(c: Connection, run: RunRow, number: int) -> tuple[list[list[str]], int
 def _row(row: Any, person: Any) -> list[str]:
     cells = msgspec.json.decode(row.cells, type=list[str])
     if row.left_out:
-        return [*cells, "left out", row.left_out]
+        return [*cells, "left out", REASONS.get(row.left_out, row.left_out)]
     if person is None:
         return [*cells, str(OUTCOMES[0]), ""]
     return [*cells, str(OUTCOMES[person.outcome]), person.reason]

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
+from campana.core.flaws import flaws
 from campana.standin.faults import Faults, Model, Share, Span
 
 
@@ -75,8 +76,7 @@ def load_config(path: Path) -> StandinConfig:
     try:
         return StandinConfig.model_validate(_read(path))
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors()]
-        raise BadConfig(f"{path} cannot be used. " + "; ".join(lines)) from error
+        raise BadConfig(f"{path} cannot be used: {'; '.join(flaws(error))}.") from error
 
 
 def _read(path: Path) -> Any:

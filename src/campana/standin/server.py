@@ -206,7 +206,10 @@ def run(config_path: Path | None, port: int, ledger_path: Path | None) -> int:
         config = load_config(config_path) if config_path else demo_config()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(config, port, ledger_path))
-    except (ValueError, OSError) as error:  # a bad configuration, a damaged ledger, a port that is taken
+    except OSError as error:
+        print(f"Cannot serve on port {port}: {error.strerror}. Choose another with --port.", file=sys.stderr)  # noqa: T201
+        return 1
+    except ValueError as error:  # a bad configuration, a damaged ledger
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     return 0

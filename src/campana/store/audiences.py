@@ -57,6 +57,16 @@ def facts(c: Connection, audience_id: Id) -> Any:
     ).first()
 
 
+def reachable(c: Connection, audience_id: Id) -> tuple[bool, bool]:
+    """Whether anybody offered has a phone, and whether anybody has an e-mail address."""
+    offered = (audience_row.c.audience_id == audience_id, audience_row.c.left_out.is_(None))
+    found = [
+        c.scalar(select(audience_row.c.number).where(*offered, column.is_not(None)).limit(1)) is not None
+        for column in (audience_row.c.phone, audience_row.c.email)
+    ]
+    return found[0], found[1]
+
+
 def left_out(c: Connection, audience_id: Id) -> list[tuple[str, int]]:
     """How many rows are not offered, by reason."""
     rows = c.execute(

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from campana.core.audience import REASONS
 from campana.core.campaign import Plan, name_key
 from campana.core.ids import Id
 from campana.core.journey import Outcome, Stage
@@ -138,7 +139,7 @@ def progress(c: Connection, workspace_id: Id, campaign_id: Id) -> Progress | Non
     return Progress(
         line=line,
         outcomes=outcomes(counts, line.people),
-        left_out=dict(left_out(c, row.audience_id)) if row.audience_id else {},
+        left_out={REASONS.get(code, code): n for code, n in left_out(c, row.audience_id)} if row.audience_id else {},
         funnel={
             "audience": line.people,
             "sent": line.sent,

@@ -85,7 +85,7 @@ class View:
 
 
 ALLOWED: Mapping[str, frozenset[str]] = {
-    "scheduled": frozenset({"pause", "finish"}),
+    "scheduled": frozenset({"finish"}),
     "sending": frozenset({"pause", "finish"}),
     "paused": frozenset({"resume", "finish"}),
 }
