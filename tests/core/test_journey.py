@@ -30,6 +30,7 @@ def tell(shape: Shape, *events: Event) -> Journey:
 
 SENT = [happen(H.STARTED, 1), happen(H.ACCEPTED, 2)]
 DELIVERED = [*SENT, happen(H.DELIVERED, 10)]
+UNKNOWN = [SENT[0], happen(H.UNCERTAIN, 5), happen(H.UNKNOWN, 6), happen(H.DEADLINE, 99)]
 PERMANENT = {"verdict": Verdict.NEXT, "reason": "not on WhatsApp"}
 
 STORIES = [
@@ -39,7 +40,15 @@ STORIES = [
     ("delivered: the follow-up is due two days later", SHAPE, DELIVERED, Stage.WAITING, 2, Outcome.WAITING, 10 + 2 * DAY),
     ("delivered, nothing follows", LONELY, DELIVERED, Stage.DONE, 0, Outcome.DELIVERED, None),
     ("a receipt before settle", SHAPE, [SENT[0], happen(H.DELIVERED, 9)], Stage.WAITING, 2, Outcome.WAITING, 9 + 2 * DAY),
-    ("refused: the fallback is due at once", SHAPE, [SENT[0], happen(H.FAILED, 3, **PERMANENT)], Stage.READY, 1, Outcome.WAITING, 3),
+    (
+        "refused: the fallback is due at once",
+        SHAPE,
+        [SENT[0], happen(H.FAILED, 3, **PERMANENT)],
+        Stage.READY,
+        1,
+        Outcome.WAITING,
+        3,
+    ),
     ("failed by receipt", SHAPE, [*SENT, happen(H.FAILED, 7, **PERMANENT)], Stage.READY, 1, Outcome.WAITING, 7),
     ("no receipt in time", SHAPE, [*SENT, happen(H.DEADLINE, 99)], Stage.READY, 1, Outcome.WAITING, 99),
     ("no receipt and no fallback", LONELY, [*SENT, happen(H.DEADLINE, 99)], Stage.DONE, 0, Outcome.UNREACHED, None),
@@ -122,7 +131,13 @@ STORIES = [
     (
         "delivered after failed, the fallback already on its way: it stays sent, and both count once",
         SHAPE,
-        [*SENT, happen(H.FAILED, 7, **PERMANENT), happen(H.STARTED, 8), happen(H.DELIVERED, 9, current=False), happen(H.ACCEPTED, 10)],
+        [
+            *SENT,
+            happen(H.FAILED, 7, **PERMANENT),
+            happen(H.STARTED, 8),
+            happen(H.DELIVERED, 9, current=False),
+            happen(H.ACCEPTED, 10),
+        ],
         Stage.WAITING,
         2,
         Outcome.WAITING,
@@ -132,6 +147,45 @@ STORIES = [
         "delivered after the end still tells the truth",
         LONELY,
         [*SENT, happen(H.DEADLINE, 99), happen(H.DELIVERED, 200)],
+        Stage.DONE,
+        0,
+        Outcome.DELIVERED,
+        None,
+    ),
+    *(
+        (
+            f"unknown to the end, and then {name}: unreached",
+            LONELY,
+            [*UNKNOWN, happen(what)],
+            Stage.DONE,
+            0,
+            Outcome.UNREACHED,
+            None,
+        )
+        for name, what in (("it was never taken", H.UNSENT), ("it was taken", H.ACCEPTED), ("it failed", H.FAILED))
+    ),
+    (
+        "unknown to the end, and news of an earlier attempt: still unknown",
+        LONELY,
+        [*UNKNOWN, happen(H.UNSENT, current=False), happen(H.ACCEPTED, current=False)],
+        Stage.DONE,
+        0,
+        Outcome.UNKNOWN,
+        None,
+    ),
+    (
+        "taken after all, and then it arrives",
+        LONELY,
+        [*UNKNOWN, happen(H.ACCEPTED), happen(H.DELIVERED)],
+        Stage.DONE,
+        0,
+        Outcome.DELIVERED,
+        None,
+    ),
+    (
+        "what is known already is not made worse by late news",
+        LONELY,
+        [*DELIVERED, happen(H.UNSENT), happen(H.ACCEPTED)],
         Stage.DONE,
         0,
         Outcome.DELIVERED,
@@ -182,7 +236,9 @@ STORIES = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "events", "stage", "step", "outcome", "due_at"), [s[1:] for s in STORIES], ids=[s[0] for s in STORIES])
+@pytest.mark.parametrize(
+    ("shape", "events", "stage", "step", "outcome", "due_at"), [s[1:] for s in STORIES], ids=[s[0] for s in STORIES]
+)
 def test_story(shape: Shape, events: list[Event], stage: Stage, step: int, outcome: Outcome, due_at: int | None) -> None:
     journey = tell(shape, *events)
     assert (journey.stage, journey.step, journey.outcome, journey.due_at) == (stage, step, outcome, due_at)

@@ -59,6 +59,15 @@ async def test_a_pause_does_not_stop_receipts_and_replies(world: World) -> None:
     assert [text for _, text in world.sent_to(BRUNO)] == ["Hi Ana", "again"]
 
 
+async def test_a_paused_campaign_whose_people_are_all_done_is_sent(world: World) -> None:
+    await world.launch(sms(), people=[ANA, BRUNO])
+    await world.play(seconds=1)
+    assert await world.act(launch.pause)
+    await world.play(minutes=1)
+    assert await world.outcomes() == {"delivered": 2}
+    assert await world.status() == "sent"
+
+
 async def test_a_campaign_not_yet_started_can_be_ended(world: World) -> None:
     await world.launch(sms(), people=[ANA, BRUNO], start=NINE + HOUR)
     assert await world.act(launch.finish)

@@ -301,8 +301,13 @@ def _late_failure(journey: Journey, event: Event, shape: Shape) -> Next:
     """Only an opt-out told by a late receipt still matters; an unknown attempt that failed is no longer unknown."""
     if event.verdict is Verdict.OPTED_OUT:
         return _late_opt_out(journey, event, shape)
+    return _late_knowledge(journey, event, shape)
+
+
+def _late_knowledge(journey: Journey, event: Event, shape: Shape) -> Next:
+    """What became of the attempt tried last is known after all. It has not arrived; if it still does, that is told later."""
     if event.current and journey.outcome is Outcome.UNKNOWN:
-        return replace(journey, unknown=False, outcome=Outcome.UNREACHED, reason=event.reason), []
+        return replace(journey, unknown=False, outcome=Outcome.UNREACHED, reason=event.reason or journey.reason), []
     return journey, []
 
 
@@ -362,4 +367,6 @@ TABLE: dict[tuple[Stage, Happening], Rule] = {
     (DONE, H.REPLIED): _late_reply,
     (DONE, H.OPTED_OUT): _late_opt_out,
     (DONE, H.FAILED): _late_failure,
+    (DONE, H.ACCEPTED): _late_knowledge,
+    (DONE, H.UNSENT): _late_knowledge,
 }

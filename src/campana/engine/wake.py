@@ -18,6 +18,7 @@ from campana.store.recipients import Person
 
 BATCH = 500
 ENROL = 1000
+LIVE = ("sending", "paused")
 
 
 def start_runs(c: Connection, house: House, now: int) -> int:
@@ -31,7 +32,7 @@ def start_runs(c: Connection, house: House, now: int) -> int:
 def enrol(c: Connection, house: House, now: int) -> int:
     """Enrols the next batch of every run that has begun. Returns how much there was to do: the end of an audience counts too."""
     enrolled = 0
-    for run in [*campaigns.runs_with_status(c, ["sending", "paused"]), *campaigns.unswept_runs(c)]:
+    for run in [*campaigns.runs_with_status(c, LIVE), *campaigns.unswept_runs(c)]:
         if run.enrolled or run.audience_id is None:
             continue
         last, n = recipients.enrol(c, run, ENROL, now)
@@ -100,18 +101,14 @@ def _expire(changes: Changes, person: Person, plan: RunPlan, house: House) -> No
 
 
 def finish_runs(c: Connection, now: int) -> list[Id]:
-    """Runs whose people have all completed their journey are sent."""
+    """Runs whose people have all completed their journey are sent, paused ones too: there is nothing to go on with."""
     ended = []
-    candidates = [run for run in campaigns.runs_with_status(c, ["sending"]) if run.enrolled]
+    candidates = [run for run in campaigns.runs_with_status(c, LIVE) if run.enrolled]
     figures = counters.figures(c, [run.id for run in candidates]) if candidates else {}
     for run in candidates:
         counts = figures[run.id]
         idle = counts["outcome:waiting"] + counts["outcome:sending"] == 0
-        if (
-            idle
-            and recipients.all_done(c, run.id)
-            and campaigns.change_run(c, run.id, ["sending"], status="sent", finished_at=now)
-        ):
+        if idle and recipients.all_done(c, run.id) and campaigns.change_run(c, run.id, LIVE, status="sent", finished_at=now):
             ended.append(run.id)
     return ended
 
