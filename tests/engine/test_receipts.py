@@ -65,7 +65,7 @@ async def test_no_request_is_made_for_a_number_that_is_malformed(world: World) -
     await world.launch(sms(), people=[ANA, "+12"])
     await world.play(hours=1)
     assert {line.to for line in world.ledger.lines if line.kind in {"accepted", "refused"}} == {ANA}
-    assert (await world.progress()).left_out == {"too_short": 1}
+    assert (await world.progress()).left_out == {"too few digits": 1}
 
 
 STRANGE = [

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection
 
 from campana.core.ids import Id
-from campana.core.journey import Decision, Event, Happening, Outcome, Shape, advance
+from campana.core.journey import Decision, Event, Happening, Shape, advance
 from campana.core.message import ARRIVED, NOT_DELIVERED, Status
 from campana.store import messages, recipients
 from campana.store.counters import Tally
@@ -27,6 +27,7 @@ class Changes:
         self.people: dict[Id, Person] = {}
         self.decisions: list[tuple[Id, Id, Id, Decision]] = []
         self.news: list[News] = []
+        self.failed: dict[Id, bool] = {}  # whether the figures count a message told of here as failed
 
     def advance(self, person: Person, event: Event, shape: Shape) -> bool:
         """Lets something happen to a person. Returns whether it changed anything."""
@@ -53,17 +54,21 @@ class Changes:
     def tell(self, message: MessageRow | None, one: News, run_id: Id, step: int, channel: str) -> None:
         """News of a message, and the figures it moves. `message` is the row as it was, None when it was just begun."""
         was = message.status if message else Status.SENDING
+        failed = self.failed.get(one.id, was in NOT_DELIVERED and message is not None and message.code != UNSENT)
         self.news.append(one)
         if one.status <= was or one.code == UNSENT:
             return
+        if was in NOT_DELIVERED and not failed:
+            was = Status.SENDING  # we took it for unsent, and so far the figures do not know of it
         for reached, key in ((Status.QUEUED, "sent"), (Status.DELIVERED, "delivered"), (Status.READ, "read")):
             if was < reached <= one.status and not (reached is Status.QUEUED and one.status in NOT_DELIVERED):
                 self.tally.add(run_id, f"step:{step}:{key}")
-        if one.status in NOT_DELIVERED:
+        if one.status in NOT_DELIVERED and not failed:
             self.tally.add(run_id, f"step:{step}:failed")
             self.tally.add(run_id, f"fail:{channel}:{one.code}")
-        if was in NOT_DELIVERED and one.status in ARRIVED:
+        if failed and one.status in ARRIVED:
             self.tally.add(run_id, f"step:{step}:failed", -1)
+        self.failed[one.id] = one.status in NOT_DELIVERED
 
     def accepted(self, person: Person) -> None:
         """A vendor took a message; the first one of a person counts them as sent to."""
@@ -93,6 +98,3 @@ def end_all(changes: Changes, people: Iterable[Person], shapes: Mapping[Id, Shap
     for person in people:
         person.unit_id = None
         changes.advance(person, Event(Happening.ENDED, changes.now, reason=why), shapes[person.run_id])
-
-
-OPEN_OUTCOMES = frozenset({Outcome.WAITING, Outcome.SENDING})

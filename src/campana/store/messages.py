@@ -12,7 +12,7 @@ from campana.core.failure import Failure
 from campana.core.ids import Id, new_id
 from campana.core.journey import Decision
 from campana.core.message import Status
-from campana.store.dialect import run_many
+from campana.store.dialect import in_parts, run_many
 from campana.store.schema import decision, exchange, message
 
 STAMPS = {
@@ -45,6 +45,7 @@ class MessageRow:
     vendor_id: str | None
     started_at: int
     asks: int
+    code: str | None = None  # of the highest failure told
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ ROW = select(
     M.vendor_id,
     M.started_at,
     M.asks,
+    M.code,
 )
 BY_ID = ROW.where(M.id.in_(bindparam("ids", expanding=True)))
 
@@ -137,22 +139,30 @@ def tell(c: Connection, news: Iterable[News]) -> None:
     run_many(c, "news", NEWS, rows)
 
 
-def news_of_failure(message_id: Id, failure: Failure, at: int, receipt: Status | None = None) -> News:
+def news_of_failure(
+    message_id: Id, failure: Failure, at: int, receipt: Status | None = None, vendor_id: str | None = None
+) -> News:
     """A failure as news: an address that is not usable is an error, all else could not be sent or did not arrive."""
     status = Status.ERROR if failure.bad_address else receipt or Status.FAILED
-    return News(message_id, status, at, None, failure.code, failure.words)
+    return News(message_id, status, at, vendor_id, failure.code, failure.words)
 
 
 def load(c: Connection, ids: Iterable[Id]) -> dict[Id, MessageRow]:
     """Messages by id."""
-    wanted = list(ids)
-    return {row.id: _row(row) for row in c.execute(BY_ID, {"ids": wanted})} if wanted else {}
+    found = (row for some in in_parts(ids) for row in c.execute(BY_ID, {"ids": some}))
+    return {row.id: _row(row) for row in found}
 
 
 def of_people(c: Connection, recipient_ids: Iterable[Id]) -> list[MessageRow]:
     """All messages of these people, oldest first."""
     ids = list(recipient_ids)
     return [_row(row) for row in c.execute(ROW.where(M.recipient_id.in_(ids)).order_by(M.id))] if ids else []
+
+
+def by_vendor_id(c: Connection, workspace_id: Id, vendor_id: str) -> MessageRow | None:
+    """The message of that vendor's id."""
+    row = c.execute(ROW.where(M.vendor_id == vendor_id, M.workspace_id == workspace_id).limit(1)).first()
+    return _row(row) if row else None
 
 
 def open_in_unit(c: Connection, unit_id: Id) -> list[MessageRow]:
@@ -201,11 +211,11 @@ def record_decisions(c: Connection, taken: Iterable[tuple[Id, Id, Id, Decision]]
     run_many(c, "decision", insert(decision), rows)
 
 
-def record_exchanges(c: Connection, workspace_id: Id, rows: Iterable[tuple[Id, str, str]], now: int) -> None:
-    """What was said to a vendor and what it answered, for (message, request, answer) that went wrong."""
+def record_exchanges(c: Connection, rows: Iterable[tuple[Id, Id, str, str]], now: int) -> None:
+    """What was said to a vendor and what it answered, for (workspace, message, request, answer) that went wrong."""
     values = [
         {"id": new_id(now), "workspace_id": workspace_id, "message_id": one, "at": now, "request": request, "answer": answer}
-        for one, request, answer in rows
+        for workspace_id, one, request, answer in rows
     ]
     run_many(c, "exchange", insert(exchange), values)
 
