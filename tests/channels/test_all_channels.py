@@ -124,7 +124,7 @@ def test_no_list_makes_a_channel_raise(channel: Channel, code: int, body: bytes)
         assert all(isinstance(template, VendorTemplate) for template in templates)
         assert isinstance(channel.templates.request(credentials(channel), cursor), Request)
     if channel.look_up:
-        found, following = channel.look_up.found(response)
+        found, following = channel.look_up.found(response) or ([], None)
         assert all(isinstance(channel.look_up.matches(outgoing(content={"text": "x"}), one), bool) for one in found)
         assert isinstance(channel.look_up.next_page(credentials(channel), following or ""), Request)
         if channel.look_up.status_found:

@@ -49,16 +49,21 @@ def test_a_services_message_is_looked_up_by_person_alone() -> None:
 
 
 def test_the_list_tells_what_the_vendor_holds() -> None:
-    page, following = look_up().found(Response(200, {}, sample("message-list-200.response.json")))
-    assert following is None
     held = Receipt(SID, Status.DELIVERED, CREATED)
-    assert page == [Found(SID, PERSON, "Hi Ana", CREATED, held, (NUMBER,))]
+    page = look_up().found(Response(200, {}, sample("message-list-200.response.json")))
+    assert page == ([Found(SID, PERSON, "Hi Ana", CREATED, held, (NUMBER,))], None)
+
+
+def page_of(**changes: Any) -> tuple[list[Found], str | None] | None:
+    body = json.loads(sample("message-list-200.response.json"))
+    body["messages"][0] |= changes
+    return look_up().found(Response(200, {}, json.dumps(body).encode()))
 
 
 def listed(**changes: Any) -> list[Found]:
-    body = json.loads(sample("message-list-200.response.json"))
-    body["messages"][0] |= changes
-    return look_up().found(Response(200, {}, json.dumps(body).encode()))[0]
+    page = page_of(**changes)
+    assert page is not None
+    return page[0]
 
 
 @pytest.mark.parametrize(
@@ -80,9 +85,21 @@ def test_a_held_message_is_ours_by_person_sender_words_and_time(changes: dict[st
     assert look_up().matches(message, held) is fits
 
 
-@pytest.mark.parametrize("changes", [{"direction": "inbound"}, {"date_created": "yesterday"}, {"sid": 7}])
-def test_what_cannot_be_ours_is_left_out_of_the_list(changes: dict[str, Any]) -> None:
-    assert listed(**changes) == []
+def test_what_cannot_be_ours_is_left_out_of_the_list() -> None:
+    assert listed(direction="inbound") == []
+
+
+@pytest.mark.parametrize("changes", [{"date_created": "yesterday"}, {"date_created": None}, {"sid": 7}, {"sid": ""}])
+def test_a_list_with_a_message_that_cannot_be_read_tells_nothing(changes: dict[str, Any]) -> None:
+    assert page_of(**changes) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [(200, b"<html>Sign in to the network</html>"), (200, b""), (200, b"{}"), (200, b"[]"), (500, b'{"messages": []}')],
+)
+def test_a_page_that_is_not_twilios_tells_nothing(code: int, body: bytes) -> None:
+    assert look_up().found(Response(code, {}, body)) is None
 
 
 def test_the_error_code_of_a_held_message_is_told() -> None:
@@ -105,7 +122,9 @@ def test_the_next_page_is_asked_of_the_same_vendor_only(uri: str) -> None:
 
 def test_the_page_after_is_named() -> None:
     body = json.loads(sample("message-list-200.response.json")) | {"next_page_uri": "/2010-04-01/next"}
-    following = look_up().found(Response(200, {}, json.dumps(body).encode()))[1]
+    page = look_up().found(Response(200, {}, json.dumps(body).encode()))
+    assert page is not None
+    following = page[1]
     assert following == "/2010-04-01/next"
     assert look_up().next_page(SETTINGS, following).url == "https://api.twilio.com/2010-04-01/next"
 

@@ -82,7 +82,8 @@ class LookUp:
     microseconds; when the last one finds nothing, the attempt was surely not accepted."""
 
     request: Callable[[Any, Outgoing], Request]
-    found: Callable[[Response], tuple[list[Found], str | None]]  # and the path or URL of the next page, if there is one
+    # And the path or URL of the next page, if there is one; None when the page, or a message on it, cannot be read.
+    found: Callable[[Response], tuple[list[Found], str | None] | None]
     next_page: Callable[[Any, str], Request]
     matches: Callable[[Outgoing, Found], bool]
     asks: tuple[int, ...]

@@ -231,18 +231,26 @@ def ask_next_page(settings: Settings, uri: str) -> Request:
     return _get(settings, f"{settings.base_url}{path}")
 
 
-def found(response: Response) -> tuple[list[Found], str | None]:
-    """The messages of one page and where the next is."""
+def found(response: Response) -> tuple[list[Found], str | None] | None:
+    """The messages of one page and where the next is. One that cannot be read may be ours: then the page tells nothing."""
     page = read(PAGES, response.body) if response.code == 200 else None
     if page is None:
-        return [], None
-    resources = [read(RESOURCE, bytes(raw)) for raw in page.messages]
-    return [one for resource in resources if resource and (one := _found(resource))], page.next_page_uri or None
+        return None
+    held: list[Found] = []
+    for raw in page.messages:
+        resource = read(RESOURCE, bytes(raw))
+        if resource and resource.direction == "inbound":
+            continue
+        one = _found(resource) if resource else None
+        if one is None:
+            return None
+        held.append(one)
+    return held, page.next_page_uri or None
 
 
 def _found(resource: Resource) -> Found | None:
     created_at = mail_date(resource.date_created)
-    if created_at is None or not (resource.direction or "").startswith("outbound"):
+    if created_at is None or not resource.sid:
         return None
     senders = tuple(one for one in (resource.sender, resource.messaging_service_sid) if one)
     return Found(resource.sid, resource.to or "", resource.body, created_at, _receipt_of(resource), senders)

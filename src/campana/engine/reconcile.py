@@ -80,8 +80,11 @@ async def ask(house: House, account: Account, look_up: LookUp, row: MessageRow, 
             return Asked(failed=answer.reason)
         if answer.code != 200:
             return Asked(failed=f"the vendor answered {answer.code}")
-        page, following = look_up.found(answer)
-        found += page
+        page = look_up.found(answer)
+        if page is None:
+            return Asked(failed="the vendor's list could not be read")
+        found += page[0]
+        following = page[1]
         if following is None:
             return Asked(found)
         request = look_up.next_page(account.settings, following)
