@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from urllib.parse import urlsplit
 
 import pytest
 
 from campana.core.exchange import Request, Response
+from campana.standin.config import Receipts
 from campana.standin.faults import Fault, Faults, ReceiptOdds, Rule
 from campana.standin.messages import Reply
 from tests.engine.conftest import Worlds
-from tests.engine.world import ANA, World, sms
+from tests.engine.world import ANA, HOUR, SECOND, World, sms
 
 CUT_AFTER = Faults(rules=(Rule(fault=Fault.CUT_AFTER, times=1),), receipts=ReceiptOdds(missing=1))
+NEVER = Receipts(sent=(86_400, 86_400), delivered_share=0)  # what was accepted says nothing for a day
 PROXY = Response(200, {"content-type": "text/html"}, b"<html>Sign in to the network</html>")
 
 
@@ -46,3 +50,57 @@ async def test_a_list_we_cannot_read_does_not_say_that_the_vendor_has_nothing(wo
     assert (await world.attempts_of(ANA))[0].vendor_id == world.accepted(ANA)[0].id
     assert (await world.balance()).twice == 0
     assert len(world.accepted(ANA)) == 1
+
+
+def vendor_clock(world: World, off: int, tells: bool) -> None:
+    """The vendor's clock differs from ours by so much, and its answers have a date or have none."""
+    handle = world.vendors.handle
+
+    def other_clock(request: Request, now: int) -> Reply:
+        reply = handle(request, now + off)
+        date = {"date": format_datetime(datetime.fromtimestamp((now + off) / SECOND, UTC), usegmt=True)} if tells else {}
+        return replace(reply, response=replace(reply.response, headers={**reply.response.headers, **date}))
+
+    world.vendors.handle = other_clock  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("off", [-90 * SECOND, 90 * SECOND, -2 * HOUR, 2 * HOUR])
+async def test_a_clock_that_is_wrong_makes_no_second_message(worlds: Worlds, off: int) -> None:
+    world = await worlds(faults=CUT_AFTER, receipts=NEVER)
+    vendor_clock(world, off, tells=True)
+    await world.launch(sms())
+    await world.play(hours=1)
+    assert [row.vendor_id for row in await world.attempts_of(ANA)] == [line.id for line in world.accepted(ANA)]
+    assert len(world.accepted(ANA)) == 1
+
+
+async def test_two_messages_far_apart_by_a_wrong_clock_are_still_told_apart(worlds: Worlds) -> None:
+    world = await worlds(faults=Faults(receipts=ReceiptOdds(missing=1)))
+    vendor_clock(world, 2 * HOUR, tells=True)
+    await world.launch(sms())
+    await world.play(hours=1)
+    world.vendors.change_faults(Faults(rules=(Rule(fault=Fault.CUT_BEFORE, times=2),)), world.clock.now())
+    second = await world.launch(sms())
+    await world.play(hours=1)
+    assert [row.vendor_id for row in await world.attempts_of(ANA, second)] == [None, world.accepted(ANA)[1].id]
+
+
+async def unknown_and_one(world: World) -> None:
+    await world.launch(sms())
+    await world.play(hours=1)
+    assert await world.statuses_of(ANA) == ["unknown"]
+    assert "may be it" in (await world.attempts_of(ANA))[0].words
+    assert len(world.accepted(ANA)) == 1
+    assert (await world.balance()).twice == 0
+
+
+async def test_a_clock_that_cannot_be_compared_leaves_it_unknown(worlds: Worlds) -> None:
+    world = await worlds(faults=CUT_AFTER, receipts=NEVER)
+    vendor_clock(world, -90 * SECOND, tells=False)
+    await unknown_and_one(world)
+
+
+async def test_words_the_vendor_altered_leave_it_unknown(worlds: Worlds) -> None:
+    world = await worlds(faults=CUT_AFTER, receipts=NEVER)
+    with answering(world, lambda answer: replace(answer, body=answer.body.replace(b'"Hi ', b'"Sent from a trial account - Hi '))):
+        await unknown_and_one(world)

@@ -85,7 +85,7 @@ class LookUp:
     # And the path or URL of the next page, if there is one; None when the page, or a message on it, cannot be read.
     found: Callable[[Response], tuple[list[Found], str | None] | None]
     next_page: Callable[[Any, str], Request]
-    matches: Callable[[Outgoing, Found], bool]
+    matches: Callable[[Outgoing, Found], bool]  # with `created_at` by our clock
     asks: tuple[int, ...]
     status_request: Callable[[Any, str], Request] | None = None  # by vendor id: asked before a deadline fires
     status_found: Callable[[Response], Receipt | None] | None = None

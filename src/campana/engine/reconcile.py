@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from campana.channels.answers import mail_date
 from campana.channels.contract import Found, LookUp
-from campana.core.durations import SECOND
+from campana.core.durations import HOUR, SECOND
 from campana.core.exchange import Response
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
@@ -26,6 +27,9 @@ from campana.store.messages import MessageRow, News
 BATCH = 20
 ENOUGH_ASKED = 3  # times a vendor that cannot be reached is asked about a message it took, before the deadline counts
 PAGES = 20  # of a vendor's list, before we say that it cannot tell
+NEAR = HOUR  # real time around an attempt in which a message of nobody's may be it, whatever a clock that was set anew says
+NO_WORD = "the answer was lost and no receipt has come"
+PERHAPS_TAKEN = "the answer was lost, and the vendor holds a message that may be it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +87,19 @@ async def ask(house: House, account: Account, look_up: LookUp, row: MessageRow, 
         page = look_up.found(answer)
         if page is None:
             return Asked(failed="the vendor's list could not be read")
-        found += page[0]
+        found += _by_our_clock(page[0], answer, house.clock.now())
         following = page[1]
         if following is None:
             return Asked(found)
         request = look_up.next_page(account.settings, following)
     return Asked(failed="the vendor's list is too long")
+
+
+def _by_our_clock(found: Sequence[Found], answer: Response, now: int) -> list[Found]:
+    """The vendor's times, as our clock would have told them: the answer says what time it is there."""
+    there = mail_date(answer.headers.get("date"))
+    ahead = 0 if there is None else there - now
+    return [replace(one, created_at=one.created_at - ahead) for one in found]
 
 
 def _outgoing(row: MessageRow, address: str) -> Outgoing:
@@ -110,7 +121,9 @@ def settle(
     if asked.failed is not None:
         messages.ask_again(c, row.id, now + house.durations.of(30 * SECOND), row.asks)
         return
-    ours = _claim(c, row, look_up, _outgoing(row, address), asked.found)
+    free = _unclaimed(c, row, asked.found)
+    outgoing = _outgoing(row, address)
+    ours = min((one for one in free if look_up.matches(outgoing, one)), key=lambda one: one.created_at, default=None)
     if ours is not None:
         receipt = ours.receipt or Receipt(ours.vendor_id, Status.QUEUED, now)
         apply(c, house, [Heard(account, _with_id(receipt, row.id))], now)
@@ -119,21 +132,27 @@ def settle(
         messages.ask_again(c, row.id, now + house.durations.of(wait), row.asks + 1)
     elif now < row.started_at + CALL_TIMEOUT + MARGIN:  # real time: the call itself may still be on its way
         messages.ask_again(c, row.id, row.started_at + CALL_TIMEOUT + MARGIN, row.asks)
+    elif any(_may_be_ours(outgoing, one) for one in free):
+        give_up(c, house, row, now, PERHAPS_TAKEN)
     else:
         _never_taken(c, house, row, now)
+
+
+def _may_be_ours(outgoing: Outgoing, held: Found) -> bool:
+    """Same person, for the vendor was asked for theirs; same sender; about that time. Its words the vendor may have altered."""
+    return abs(held.created_at - outgoing.started_at) <= NEAR and (not held.senders or outgoing.sender in held.senders)
 
 
 def _with_id(receipt: Receipt, message_id: Id) -> Receipt:
     return Receipt(receipt.vendor_id, receipt.status, receipt.at, message_id, receipt.failure, receipt.alias)
 
 
-def _claim(c: Connection, row: MessageRow, look_up: LookUp, outgoing: Outgoing, found: Sequence[Found]) -> Found | None:
-    """The oldest message the vendor holds that fits and is no other message of ours."""
+def _unclaimed(c: Connection, row: MessageRow, found: Sequence[Found]) -> list[Found]:
+    """What the vendor holds for that person and is no other message of ours."""
     person = recipients.load(c, [row.recipient_id])[0]
     ours = recipients.of_contact(c, person.contact_id)
     claimed = {one.vendor_id for one in messages.of_people(c, {person.id, *(other.id for other in ours)})}
-    fits = [one for one in found if look_up.matches(outgoing, one) and one.vendor_id not in claimed]
-    return min(fits, key=lambda one: one.created_at, default=None)
+    return [one for one in found if one.vendor_id not in claimed]
 
 
 def _never_taken(c: Connection, house: House, row: MessageRow, now: int) -> None:
@@ -145,13 +164,12 @@ def _never_taken(c: Connection, house: House, row: MessageRow, now: int) -> None
     changes.write(c)
 
 
-def give_up(c: Connection, house: House, row: MessageRow, now: int) -> None:
-    """Nobody can be asked and no receipt came: unknown, for people to see. The step's deadline goes on."""
+def give_up(c: Connection, house: House, row: MessageRow, now: int, reason: str = NO_WORD) -> None:
+    """Nobody can tell and no receipt came: unknown, for people to see. The step's deadline goes on."""
     fresh = messages.load(c, [row.id]).get(row.id)
     if fresh is None or fresh.status >= Status.QUEUED:
         messages.ask_again(c, row.id, None, row.asks)
         return
-    reason = "the answer was lost and no receipt has come"
     changes = Changes(now)
     changes.tell(fresh, News(row.id, Status.UNKNOWN, now, None, None, reason), row.run_id, row.step, row.channel)
     _happen(c, house, changes, row, Event(Happening.UNKNOWN, now, reason=reason))
