@@ -168,7 +168,7 @@ class World:
     async def read(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """Answers the store's questions from the figures."""
         self.reads += 1
-        return list(self.lines) if function is reports.campaigns else self.progress.get(args[-1])
+        return list(self.lines) if function is reports.campaigns else self.progress.get(args[1])
 
     async def changed(self, seconds: float) -> None:
         """As the bus does it."""

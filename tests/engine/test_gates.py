@@ -121,12 +121,17 @@ async def test_finish_closes_the_campaigns_conversations_and_no_others(world: Wo
 
 
 async def test_hours_hold_until_they_open_and_say_so(world: World) -> None:
-    await world.launch(sms(), people=[ANA, BRUNO], hours={"from": "08:00", "to": "21:00", "zone": "-05:00"})
+    hours = {"from": "08:00", "to": "21:00", "zone": "-05:00"}
+    await world.launch(sms(), follow_ups=[sms("again")], people=[ANA, BRUNO], hours=hours)
     await world.play(hours=1)
     opens = NINE + 4 * HOUR  # 13:00 UTC
     assert world.accepted() == []
     assert await world.held() == [(opens, "active hours")]
-    await world.play(hours=5)
+    assert (await world.progress()).held == ["sms: held until 2026-12-01 13:00 UTC: active hours"]
+    await world.play(hours=3.5)
+    assert await world.status() == "sending"
+    assert (await world.progress()).held == []  # they are open
+    await world.play(hours=1.5)
     assert [line.at for line in world.accepted()] == [opens, opens]
 
 
@@ -154,11 +159,13 @@ async def test_the_daily_limit_holds_the_rest_to_the_next_utc_day(worlds: Worlds
     await world.launch(sms(), people=numbers(20))
     await world.play(hours=1)
     assert len(world.accepted()) == 7
+    assert (await world.progress()).held == ["sms: held until 2026-12-02 00:00 UTC: today's limit of the sender is used up"]
     assert await world.held() == [(MIDNIGHT, "today's limit of the sender is used up")]
     await world.play(days=4)
     days = [(line.at - MIDNIGHT) // DAY for line in world.accepted()]
     assert days == [-1] * 7 + [0] * 7 + [1] * 6
     assert await world.status() == "sent"
+    assert not (await world.progress()).held
 
 
 async def test_the_daily_limit_counts_segments(worlds: Worlds) -> None:

@@ -297,7 +297,7 @@ class World:
         """What the progress page shows."""
         row = await self.house.db.read(campaigns.get_run, run or self.runs[-1])
         assert row is not None
-        found = await self.house.db.read(reports.progress, row.workspace_id, row.campaign_id)
+        found = await self.house.db.read(reports.progress, row.workspace_id, row.campaign_id, self.clock.now())
         assert found is not None
         return found
 

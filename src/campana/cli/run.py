@@ -198,7 +198,8 @@ def stuck(c: Any, run_id: Id) -> bool:
 async def _progress(installation: Installation, run: RunRow | None) -> Progress:
     if run is None:
         raise launch.Refused("The run is gone from the database.")
-    found = await installation.house.db.read(reports.progress, installation.workspace_id, run.campaign_id)
+    house = installation.house
+    found = await house.db.read(reports.progress, installation.workspace_id, run.campaign_id, house.clock.now())
     if found is None:
         raise launch.Refused("The campaign is gone from the database.")
     return found

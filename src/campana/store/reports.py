@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -14,10 +15,12 @@ from campana.core.campaign import Plan, name_key
 from campana.core.ids import Id
 from campana.core.journey import Outcome, Stage
 from campana.store.audiences import left_out
-from campana.store.campaigns import tags_of
+from campana.store.campaigns import LIVE, tags_of
 from campana.store.counters import figures
 from campana.store.flows import FOR_GOOD
-from campana.store.schema import campaign, campaign_tag, flow, recipient, run, sender
+from campana.store.schema import campaign, campaign_tag, flow, integration, recipient, run, sender
+
+IN_USE = sender.c.active & integration.c.active  # the settings name both
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +132,11 @@ def _line(row: Any, counts: Counter[str], tags: Sequence[str]) -> CampaignLine:
     )
 
 
-def progress(c: Connection, workspace_id: Id, campaign_id: Id) -> Progress | None:
-    """All figures of a campaign's latest run, None when there is no such campaign in the workspace."""
+def progress(c: Connection, workspace_id: Id, campaign_id: Id, now: int = 0) -> Progress | None:
+    """All figures of a campaign's latest run, None when there is no such campaign in the workspace.
+
+    Without `now`, a flow that was closed once is said to be held, whether or not it is open again.
+    """
     row = c.execute(LINE.where(campaign.c.workspace_id == workspace_id, campaign.c.id == campaign_id).limit(1)).first()
     if row is None:
         return None
@@ -150,7 +156,7 @@ def progress(c: Connection, workspace_id: Id, campaign_id: Id) -> Progress | Non
         steps=_steps(row.plan, counts),
         minutes=_minutes(counts),
         failures=_failures(c, row.run_id, counts),
-        held=_held(c, row.run_id),
+        held=_held(c, row.run_id, now) if row.status in LIVE else (),
     )
 
 
@@ -188,18 +194,25 @@ def _failures(c: Connection, run_id: Id | None, counts: Counter[str]) -> list[Fa
     return [FailureLine(channel, code, "", n) for n, channel, code in sorted(found, reverse=True)]
 
 
-def _held(c: Connection, run_id: Id | None) -> list[str]:
-    """Why people of the run wait: paused or slow senders, and closed flows, in words."""
-    if run_id is None:
-        return []
+def _held(c: Connection, run_id: Id, now: int) -> list[str]:
+    """Why people of the run wait: senders that are gone, paused or slow, and flows that are closed at this moment."""
     rows = c.execute(
-        select(sender.c.name, sender.c.paused_at, sender.c.trouble, flow.c.held, flow.c.open_at)
+        select(sender.c.name, sender.c.trouble, IN_USE.label("in_use"), flow.c.held, flow.c.open_at)
         .join(flow, flow.c.sender_id == sender.c.id)
+        .join(integration, integration.c.id == sender.c.integration_id)
         .where(flow.c.run_id == run_id)
     ).all()
-    said = [f"{row.name}: {row.trouble}" for row in rows if row.trouble]
-    said += [f"{row.name}: {row.held}" for row in rows if row.held and row.open_at > 0]
+    said = [f"the sender {row.name} is not in the settings any more" for row in rows if not row.in_use]
+    said += [f"{row.name}: {row.trouble}" for row in rows if row.trouble]
+    said += [f"{row.name}: {_until(row.open_at)}{row.held}" for row in rows if row.held and row.open_at > now]
     return list(dict.fromkeys(said))
+
+
+def _until(moment: int) -> str:
+    """Until when a flow is held, unless only a person can open it."""
+    if moment >= FOR_GOOD:
+        return ""
+    return f"held until {datetime.fromtimestamp(moment / 1_000_000, UTC):%Y-%m-%d %H:%M} UTC: "
 
 
 def all_tags(c: Connection, workspace_id: Id) -> list[str]:
@@ -210,22 +223,20 @@ def all_tags(c: Connection, workspace_id: Id) -> list[str]:
 
 def waits_for_people(c: Connection, run_id: Id) -> bool:
     """Whether something of the run is stopped for good until a person mends it, and nothing else of it is under way."""
+    may_go_on = IN_USE & sender.c.paused_at.is_(None) & (flow.c.open_at != FOR_GOOD)
+    senders = sender.join(integration, integration.c.id == sender.c.integration_id)
     stopped = c.scalar(
         select(func.count())
-        .select_from(flow.join(sender, sender.c.id == flow.c.sender_id))
-        .where(flow.c.run_id == run_id, sender.c.paused_at.is_not(None) | (flow.c.open_at == FOR_GOOD))
+        .select_from(flow.join(senders, sender.c.id == flow.c.sender_id))
+        .where(flow.c.run_id == run_id, ~may_go_on)
     )
     if not stopped:
         return False
     moving = (
         select(recipient.c.id)
         .join(flow, flow.c.id == recipient.c.flow_id)
-        .outerjoin(sender, sender.c.id == flow.c.sender_id)
-        .where(
-            flow.c.run_id == run_id,
-            recipient.c.stage < int(Stage.DONE),
-            flow.c.sender_id.is_(None) | (sender.c.paused_at.is_(None) & (flow.c.open_at != FOR_GOOD)),
-        )
+        .outerjoin(senders, sender.c.id == flow.c.sender_id)
+        .where(flow.c.run_id == run_id, recipient.c.stage < int(Stage.DONE), flow.c.sender_id.is_(None) | may_go_on)
         .limit(1)
     )
     return c.scalar(moving) is None

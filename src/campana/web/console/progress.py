@@ -92,7 +92,8 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 
 
 async def _progress(desk: Desk, campaign_id: Id) -> Progress | None:
-    found: Progress | None = await desk.console.read(reports.progress, desk.console.workspace_id, campaign_id)
+    console = desk.console
+    found: Progress | None = await console.read(reports.progress, console.workspace_id, campaign_id, console.clock.now())
     return found
 
 
