@@ -16,7 +16,7 @@ from campana.standin.config import Receipts
 from campana.standin.faults import Fault, Faults, ReceiptOdds, Rule
 from campana.standin.messages import Reply
 from tests.engine.conftest import Worlds
-from tests.engine.world import ANA, HOUR, SECOND, World, sms
+from tests.engine.world import ANA, HOUR, SECOND, World, sms, whatsapp
 
 CUT_AFTER = Faults(rules=(Rule(fault=Fault.CUT_AFTER, times=1),), receipts=ReceiptOdds(missing=1))
 NEVER = Receipts(sent=(86_400, 86_400), delivered_share=0)  # what was accepted says nothing for a day
@@ -104,3 +104,30 @@ async def test_words_the_vendor_altered_leave_it_unknown(worlds: Worlds) -> None
     world = await worlds(faults=CUT_AFTER, receipts=NEVER)
     with answering(world, lambda answer: replace(answer, body=answer.body.replace(b'"Hi ', b'"Sent from a trial account - Hi '))):
         await unknown_and_one(world)
+
+
+BUSY = Response(429, {}, b'{"code": 20429, "message": "Too Many Requests"}')
+
+
+@pytest.mark.parametrize("nothing", [BUSY, Response(503, {}, b""), PROXY])
+async def test_a_vendor_that_does_not_tell_at_the_deadline_is_asked_again_before_the_fallback(
+    worlds: Worlds, nothing: Response
+) -> None:
+    world = await worlds(faults=Faults(receipts=ReceiptOdds(missing=1)))
+    said = [nothing]
+    with answering(world, lambda answer: said.pop() if said else answer):
+        await world.launch(sms(not_delivered_after="6h"), fallbacks=[whatsapp()])
+        await world.play(days=1)
+    assert said == []
+    assert world.vendors_of(ANA) == ["twilio"]
+    assert await world.outcome_of(ANA) == "delivered"
+
+
+async def test_a_message_the_vendor_knows_nothing_of_gives_the_fallback_its_turn(worlds: Worlds) -> None:
+    world = await worlds(faults=Faults(receipts=ReceiptOdds(missing=1)))
+    said = [Response(404, {}, b'{"code": 20404}')]
+    with answering(world, lambda _: said.pop()):
+        await world.launch(sms(not_delivered_after="6h"), fallbacks=[whatsapp()])
+        await world.play(days=1)
+    assert said == []
+    assert world.vendors_of(ANA) == ["twilio", "whatsapp"]

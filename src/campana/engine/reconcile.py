@@ -6,7 +6,7 @@ What cannot be settled becomes *unknown* and is listed for people. Nothing is ev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -17,7 +17,7 @@ from campana.core.durations import HOUR, SECOND
 from campana.core.exchange import Response
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
-from campana.core.message import Outgoing, Receipt, Status
+from campana.core.message import Lost, Outgoing, Receipt, Status, Unsent
 from campana.engine.changes import Changes
 from campana.engine.house import CALL_TIMEOUT, MARGIN, Account, House
 from campana.engine.receive import Heard, apply
@@ -27,6 +27,7 @@ from campana.store.messages import MessageRow, News
 BATCH = 20
 ENOUGH_ASKED = 3  # times a vendor that cannot be reached is asked about a message it took, before the deadline counts
 PAGES = 20  # of a vendor's list, before we say that it cannot tell
+NOT_FOUND = 404  # an answer too: the vendor knows nothing more of it
 NEAR = HOUR  # real time around an attempt in which a message of nobody's may be it, whatever a clock that was set anew says
 NO_WORD = "the answer was lost and no receipt has come"
 PERHAPS_TAKEN = "the answer was lost, and the vendor holds a message that may be it"
@@ -73,9 +74,7 @@ async def ask(house: House, account: Account, look_up: LookUp, row: MessageRow, 
     deadline = house.boottime() + CALL_TIMEOUT
     if row.status >= Status.QUEUED and row.vendor_id and look_up.status_request and look_up.status_found:
         answer = await house.exchange(look_up.status_request(account.settings, row.vendor_id), deadline)
-        if isinstance(answer, Response):
-            return Asked(receipt=look_up.status_found(answer))
-        return Asked(failed=answer.reason)
+        return _status(look_up.status_found, answer)
     found: list[Found] = []
     request = look_up.request(account.settings, _outgoing(row, address))
     for _ in range(PAGES):
@@ -93,6 +92,16 @@ async def ask(house: House, account: Account, look_up: LookUp, row: MessageRow, 
             return Asked(found)
         request = look_up.next_page(account.settings, following)
     return Asked(failed="the vendor's list is too long")
+
+
+def _status(found: Callable[[Response], Receipt | None], answer: Response | Lost | Unsent) -> Asked:
+    """What became of one message. A vendor that is busy, or speaks of something else, has told nothing."""
+    if not isinstance(answer, Response):
+        return Asked(failed=answer.reason)
+    receipt = found(answer)
+    if receipt is None and answer.code != NOT_FOUND:
+        return Asked(failed=f"the vendor answered {answer.code}, which tells no status")
+    return Asked(receipt=receipt)
 
 
 def _by_our_clock(found: Sequence[Found], answer: Response, now: int) -> list[Found]:
