@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from campana.core.exchange import Request, Response
+from campana.engine import launch
 from campana.standin.config import Receipts
 from campana.standin.faults import Fault, Faults, ReceiptOdds, Rule
 from campana.standin.messages import Reply
@@ -131,3 +132,14 @@ async def test_a_message_the_vendor_knows_nothing_of_gives_the_fallback_its_turn
         await world.play(days=1)
     assert said == []
     assert world.vendors_of(ANA) == ["twilio", "whatsapp"]
+
+
+async def test_a_message_of_an_ended_campaign_is_not_taken_for_the_lost_one(worlds: Worlds) -> None:
+    world = await worlds(faults=Faults(receipts=ReceiptOdds(missing=1)))
+    first = await world.launch(sms(), follow_ups=[sms("again")])
+    await world.play(seconds=10)
+    assert await world.act(launch.finish, first)
+    world.vendors.change_faults(Faults(rules=(Rule(fault=Fault.CUT_BEFORE, times=2),)), world.clock.now())
+    second = await world.launch(sms())
+    await world.play(hours=1)
+    assert [row.vendor_id for row in await world.attempts_of(ANA, second)] == [None, world.accepted(ANA)[1].id]

@@ -159,8 +159,7 @@ def _with_id(receipt: Receipt, message_id: Id) -> Receipt:
 def _unclaimed(c: Connection, row: MessageRow, found: Sequence[Found]) -> list[Found]:
     """What the vendor holds for that person and is no other message of ours."""
     person = recipients.load(c, [row.recipient_id])[0]
-    ours = recipients.of_contact(c, person.contact_id)
-    claimed = {one.vendor_id for one in messages.of_people(c, {person.id, *(other.id for other in ours)})}
+    claimed = messages.claimed(c, person.contact_id, [one.vendor_id for one in found])
     return [one for one in found if one.vendor_id not in claimed]
 
 

@@ -13,7 +13,7 @@ from campana.core.ids import Id, new_id
 from campana.core.journey import Decision
 from campana.core.message import Status
 from campana.store.dialect import in_parts, run_many
-from campana.store.schema import decision, exchange, message
+from campana.store.schema import decision, exchange, message, recipient
 
 STAMPS = {
     Status.UNCERTAIN: "uncertain_at",
@@ -163,6 +163,13 @@ def by_vendor_id(c: Connection, workspace_id: Id, vendor_id: str) -> MessageRow 
     """The message of that vendor's id."""
     row = c.execute(ROW.where(M.vendor_id == vendor_id, M.workspace_id == workspace_id).limit(1)).first()
     return _row(row) if row else None
+
+
+def claimed(c: Connection, contact_id: Id, vendor_ids: Iterable[str]) -> set[str]:
+    """Which of these vendor ids are those of messages to that person, in any campaign, ended or not."""
+    wanted = set(vendor_ids)
+    theirs = select(M.vendor_id).join(recipient, recipient.c.id == M.recipient_id).where(recipient.c.contact_id == contact_id)
+    return {one for one in c.scalars(theirs.where(M.vendor_id.is_not(None))) if one in wanted} if wanted else set()
 
 
 def open_in_unit(c: Connection, unit_id: Id) -> list[MessageRow]:
