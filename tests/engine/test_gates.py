@@ -177,6 +177,17 @@ async def test_the_daily_limit_counts_segments(worlds: Worlds) -> None:
     assert len(world.accepted()) == 5
 
 
+async def test_who_is_heavier_than_a_day_holds_up_nobody_else(worlds: Worlds) -> None:
+    world = await worlds(daily_limit=1)
+    heavy = {"name": "x" * 161, "phone": ANA}
+    await world.launch(sms("{{name}}"), people=[heavy, {"name": "Bruno", "phone": BRUNO}])
+    await world.play(hours=1)
+    assert [line.to for line in world.accepted()] == [BRUNO]
+    why = "it counts as 2 messages, and the sender may send 1 a day"
+    assert await world.decisions_of(ANA) == [("skip", 0, why)]
+    assert await world.outcomes() == {"delivered": 1, "skipped": 1}
+
+
 PACES = [(8, "Hi", 1), (8, "x" * 161, 2), (1, "x" * 400, 3), (0.5, "Hi", 1), (16, "Hi", 1)]
 
 

@@ -39,11 +39,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What *start* allows: attempts to call now, or the moment to come back. Neither: the unit is done."""
+    """What *start* allows: attempts to call now. None: the unit is done, or waits for its time."""
 
     account: Account | None = None
     started: Sequence[Started] = ()
-    wait_until: int | None = None
     setbacks: int = 0  # how often running the vendor could not be reached before
 
 
@@ -105,11 +104,16 @@ def _start_chunk(
                 fit = _fit(channel, plan, gates.step, person, barred, render, changes)
                 if fit is not None:
                     to, rendered = fit
-                    if not budget.take(rendered.segments if channel.weight == "segments" else 1):
+                    weight = rendered.segments if channel.weight == "segments" else 1
+                    if budget.never(weight):
+                        why = f"it counts as {weight} messages, and the sender may send {gates.daily_limit} a day"
+                        changes.advance(person, Event(Happening.CANNOT, now, reason=why), plan.shape)
+                    elif not budget.take(weight):
                         full = True
                         break
-                    started.append(_begin(house, account, gates, plan, person, to, rendered, changes))
-                    rows.append(_row(gates, unit, account, started[-1], rendered))
+                    else:
+                        started.append(_begin(house, account, gates, plan, person, to, rendered, changes))
+                        rows.append(_row(gates, unit, account, started[-1], rendered))
                 person.unit_id = None
                 changes.touch(person)
             cursor += 1
@@ -135,7 +139,7 @@ def _after_start(
         units.dissolve(c, unit, cursor)
         return Chunk()
     units.release(c, unit, budget.ready_at)
-    return Chunk(wait_until=budget.ready_at)
+    return Chunk()
 
 
 @dataclass(slots=True)
@@ -161,6 +165,10 @@ class Budget:
     def tomorrow(self) -> int:
         """When the next UTC day begins."""
         return (self.day + 1) * DAY
+
+    def never(self, weight: int) -> bool:
+        """Whether `weight` is more than a whole day has room for."""
+        return self.daily_limit is not None and weight > self.daily_limit
 
     def take(self, weight: int) -> bool:
         """Reserves `weight`, when both still have room for it."""
