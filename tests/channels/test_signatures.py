@@ -13,7 +13,9 @@ from urllib.parse import urlencode
 import pytest
 
 from campana.channels import signatures, twilio_sms, whatsapp
+from campana.channels.contract import Channel, Settings
 from campana.core.exchange import Hook
+from campana.core.message import Unrecognized
 
 DATA = Path(__file__).parents[1] / "data"
 VECTORS = json.loads((DATA / "vectors" / "signatures.json").read_text(encoding="utf-8"))
@@ -124,6 +126,35 @@ def test_a_shared_key_signs_with_sha_256_only(settings_header: str, digest: str,
     hook = Hook("POST", url, headers, b"a=1", 1)
     assert twilio_sms.verify(twilio_settings("t", webhook_key="ours", webhook_key_secret="shared"), hook) is valid
     assert not twilio_sms.verify(twilio_settings("shared"), hook)
+
+
+@pytest.mark.parametrize(("fields", "valid"), [(500, True), (501, False), (21_000, False)])
+def test_a_form_of_more_fields_than_a_vendor_sends_is_nobodys(fields: int, valid: bool) -> None:
+    url = "https://hooks.example.com/hooks/sms"
+    body = "&".join(f"a{number}=" for number in range(fields))
+    signed = url + signatures.twilio_parameters([(f"a{number}", "") for number in range(fields)])
+    headers = {"x-twilio-signature": signatures.twilio_signature("12345", signed), "content-type": FORM}
+    hook = Hook("POST", url, headers, body.encode(), 1)
+    assert twilio_sms.verify(twilio_settings("12345"), hook) is valid
+    bare = {**headers, "x-twilio-signature": signatures.twilio_signature("12345", url)}
+    assert not twilio_sms.verify(twilio_settings("12345"), replace(hook, headers=bare))
+    (event,), _ = twilio_sms.parse_webhook(twilio_settings("12345"), hook)
+    assert isinstance(event, Unrecognized)
+
+
+@pytest.mark.parametrize(
+    ("channel", "settings"), [(twilio_sms.CHANNEL, twilio_settings("t")), (whatsapp.CHANNEL, meta_settings("s"))]
+)
+def test_what_is_not_signed_is_not_read(channel: Channel, settings: Settings) -> None:
+    class Unread(bytes):
+        def decode(self, *_: Any, **__: Any) -> str:
+            raise AssertionError("it was read")
+
+    assert not channel.verify(settings, Hook("POST", "https://h.example", {"content-type": FORM}, Unread(b"a=&a="), 1))
+
+
+def test_the_longest_webhook_of_each_channel() -> None:
+    assert (twilio_sms.CHANNEL.max_hook, whatsapp.CHANNEL.max_hook) == (64 * 1024, 3 * 1024 * 1024)
 
 
 @pytest.mark.parametrize("vector", VECTORS["meta"], ids=names)

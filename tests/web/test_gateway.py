@@ -9,18 +9,19 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import uvicorn
 from pydantic import SecretStr
 
-from campana.channels.contract import Channel, Settings
+from campana.channels.contract import MAX_HOOK, Channel, Settings
 from campana.clock import VirtualClock
 from campana.core.exchange import Answer, Hook, Request
 from campana.core.message import Event, Reach, Rendered
 from campana.store.database import StoreTrouble
-from campana.web.gateway import MAX_BODY, Gateway, HookRow
+from campana.web.gateway import Gateway, HookRow
 from campana.web.hosts import NotLoopback, loopback_only, require_loopback
 
 PUBLIC = "https://hooks.example.com/campana"
@@ -80,7 +81,8 @@ BELL = Channel(
     check=lambda settings: Request("GET", "http://127.0.0.1/"),
     challenge=challenge,
 )
-ACCOUNTS = {"bell": (BELL, BellSettings(secret=SecretStr(SECRET)))}
+CHIME = replace(BELL, kind="chime", max_hook=64)
+ACCOUNTS = {channel.kind: (channel, BellSettings(secret=SecretStr(SECRET))) for channel in (BELL, CHIME)}
 
 
 class Store:
@@ -244,12 +246,17 @@ async def test_a_body_in_pieces(house: House) -> None:
 
 
 async def test_the_longest_body_is_taken_and_a_longer_one_is_not(house: House) -> None:
-    longest = b'"' + b"x" * (MAX_BODY - 2) + b'"'
+    longest = b'"' + b"x" * (MAX_HOOK - 2) + b'"'
     assert await house.post(longest) == 200
     assert await house.post(longest + b" ") == 413
     status, headers, _ = await house.ask(*chunked(b"x" * 1_000_000, b"x" * 1_000_000, b"x" * 1_000_000, b"x" * 1_000_000))
     assert (status, headers["connection"]) == (413, "close")
     assert len(house.store.kept) == 1
+
+
+async def test_each_channel_says_how_long_a_webhook_may_be(house: House) -> None:
+    bodies = [b"1".rjust(length) for length in (64, 65)]
+    assert [await house.post(body, "/hooks/chime") for body in bodies] == [200, 413]
 
 
 @pytest.mark.parametrize("house", [{"body_seconds": 0.05}], indirect=True)

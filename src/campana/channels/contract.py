@@ -24,6 +24,8 @@ def _one_line(secret: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+MAX_HOOK = 3 * 1024 * 1024
+
 Secret = Annotated[SecretStr, AfterValidator(_one_line)]
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^\s?#]+$"), AfterValidator(lambda url: url.rstrip("/"))]
 
@@ -120,6 +122,7 @@ class Channel:
     compile: Callable[[Content, VendorTemplate | None], Render]  # raises UnfitContent
     check: Callable[[Any], Request]  # a harmless request that proves the credentials
     challenge: Callable[[Any, Hook], Answer | None] = lambda settings, hook: None  # a vendor's GET before it sends webhooks
+    max_hook: int = MAX_HOOK  # bytes of the longest webhook the vendor sends; nobody has proved who they are when it is read
     batch: int = 1
     replies: bool = True
     templates: Templates | None = None

@@ -14,6 +14,7 @@ from campana.core.exchange import Hook
 URL = re.compile(r"(https?)://([^/?#]*?)(?::(\d+))?([/?].*)?", re.DOTALL)
 DEFAULT_PORT = {"http": "80", "https": "443"}
 FORM = "application/x-www-form-urlencoded"
+MOST_FIELDS = 500  # vendors send some fifty; anybody may send thousands, and has not proved yet who they are
 
 
 def same(left: str, right: str) -> bool:
@@ -22,13 +23,20 @@ def same(left: str, right: str) -> bool:
 
 
 def query_of(url: str) -> list[tuple[str, str]]:
-    """The parameters of a URL, blank ones kept."""
-    return parse_qsl(url.partition("#")[0].partition("?")[2], keep_blank_values=True)
+    """The parameters of a URL, blank ones kept; none when there are too many."""
+    return _fields(url.partition("#")[0].partition("?")[2]) or []
 
 
-def form_of(body: bytes) -> list[tuple[str, str]]:
-    """The parameters of a form, blank ones kept."""
-    return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+def form_of(body: bytes) -> list[tuple[str, str]] | None:
+    """The parameters of a form, blank ones kept; None when there are too many."""
+    return _fields(body.decode("utf-8", "replace"))
+
+
+def _fields(text: str) -> list[tuple[str, str]] | None:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        return None
 
 
 # --- Twilio: https://www.twilio.com/docs/usage/webhooks/webhooks-security ---------------------------------------------------
@@ -37,6 +45,8 @@ def form_of(body: bytes) -> list[tuple[str, str]]:
 def twilio(hook: Hook, auth_token: str, shared_key: tuple[str, str] | None = None) -> bool:
     """True when the hook is signed with the account's token, or with the shared key (its name and secret) it names."""
     signature = hook.headers.get("x-twilio-signature", "")
+    if not signature:
+        return False
     key, digest = auth_token, "sha1"
     if settings := hook.headers.get("x-twilio-webhooks-signature-settings"):
         named = dict(pair.strip().partition("=")[::2] for pair in settings.split(","))
@@ -44,7 +54,7 @@ def twilio(hook: Hook, auth_token: str, shared_key: tuple[str, str] | None = Non
             return False
         key, digest = shared_key[1], "sha256"
     parameters = _signed_parameters(hook)
-    if not signature or parameters is None:
+    if parameters is None:
         return False
     tail = twilio_parameters(parameters)
     return any(same(twilio_signature(key, url + tail, digest), signature) for url in _spellings(hook.url))
@@ -86,5 +96,7 @@ def _spellings(url: str) -> list[str]:
 
 def meta(hook: Hook, app_secret: str) -> bool:
     """True when the raw bytes are signed with the app's secret."""
-    expected = "sha256=" + hmac.digest(app_secret.encode(), hook.body, "sha256").hex()
-    return same(expected, hook.headers.get("x-hub-signature-256", ""))
+    signature = hook.headers.get("x-hub-signature-256", "")
+    if not signature:
+        return False
+    return same("sha256=" + hmac.digest(app_secret.encode(), hook.body, "sha256").hex(), signature)

@@ -61,6 +61,7 @@ ANSWERED_BY_TWILIO = frozenset(
 )
 
 LIMIT = 1600
+MAX_HOOK = 64 * 1024
 PAGE = 200
 CLOCK_MARGIN = 60 * SECOND  # their clock and ours differ, and their dates have whole seconds
 RETRY_RULES = quote_plus("#rc=5&rp=all")  # read by Twilio only: repeat a callback up to 5 times, whatever went wrong
@@ -296,7 +297,7 @@ def verify(settings: Settings, hook: Hook) -> bool:
 def parse_webhook(settings: Settings, hook: Hook) -> tuple[list[Event], Answer]:
     """A status callback or what a person wrote. The answer is an empty document: we say nothing back by this way."""
     query = dict(signatures.query_of(hook.url))
-    form = query if hook.method == "GET" else dict(signatures.form_of(hook.body))
+    form = dict(signatures.form_of(hook.body) or [])
     sid = form.get("MessageSid") or form.get("SmsSid") or ""
     status = form.get("MessageStatus", "")
     if sid and status not in {"", "received", "receiving"}:
@@ -378,6 +379,7 @@ CHANNEL = Channel(
     parse_webhook=parse_webhook,
     compile=compile_content,
     check=check,
+    max_hook=MAX_HOOK,
     look_up=LookUp(ask, found, ask_next_page, matches, (0, 2 * MINUTE), ask_status, status_found),
     stop_confirmed_by_vendor=True,
     failure_of=ERRORS.table.get,

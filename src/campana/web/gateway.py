@@ -21,7 +21,6 @@ from campana.store.database import StoreTrouble
 from campana.web.group_commit import Full, Group
 
 PREFIX = "/hooks/"
-MAX_BODY = 3 * 1024 * 1024
 BODY_SECONDS = 20.0
 NOT_KEPT = frozenset({"authorization", "proxy-authorization", "cookie"})
 
@@ -70,12 +69,11 @@ class Gateway:
         clock: Clock,
         wake: Callable[[], None] = lambda: None,
         *,
-        max_body: int = MAX_BODY,
         body_seconds: float = BODY_SECONDS,
         most_waiting: int = 10_000,
     ) -> None:
         self._lookup, self._public_url, self._clock, self._wake = lookup, public_url, clock, wake
-        self._max_body, self._body_seconds = max_body, body_seconds
+        self._body_seconds = body_seconds
         self._group = Group(store, most_waiting=most_waiting, hopeless=(StoreTrouble, OSError))
         self.refused: Counter[str] = Counter()
 
@@ -99,15 +97,15 @@ class Gateway:
         if scope["method"] not in ("GET", "POST"):
             return METHOD
         headers = headers_of(scope)
-        body = await self._read(headers, receive)
+        body = await self._read(headers, receive, found[0].max_hook)
         if not isinstance(body, bytes):
             return body
         hook = Hook(scope["method"], self._public_url().rstrip("/") + target_of(scope), headers, body, self._clock.now())
         return self._challenged(name, *found, hook) if hook.method == "GET" else await self._take(name, *found, hook)
 
-    async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes | Answer | None:
+    async def _read(self, headers: Mapping[str, str], receive: Receive, longest: int) -> bytes | Answer | None:
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._max_body:
+        if length.isdigit() and int(length) > longest:
             return TOO_LONG
         message: Mapping[str, Any] = {"more_body": True}
         body, size = [], 0
@@ -119,7 +117,7 @@ class Gateway:
                         return None
                     body.append(message.get("body", b""))
                     size += len(body[-1])
-                    if size > self._max_body:
+                    if size > longest:
                         return TOO_LONG
         except TimeoutError:
             return TOO_SLOW
