@@ -159,15 +159,21 @@ async def open_installation(
 def _put_accounts(
     c: Any, settings: Settings, configured: list[tuple[str, Channel, Any]], now: int
 ) -> tuple[Id, dict[Id, Account]]:
-    """Brings the store's accounts and senders to what the settings say. A sender that was paused stays so."""
+    """Brings the store's accounts and senders to what the settings say. A sender that was paused stays so.
+
+    What the settings name no more is out of use: people wait before it until it is named again.
+    """
     workspace_id = accounts.ensure_workspace(c, settings.workspace, now)
     by_name = {}
     for name, channel, credentials in configured:
         by_name[name] = Account(accounts.put_integration(c, workspace_id, name, channel.kind, now), name, channel, credentials)
+    sender_ids = []
     for name, sender in settings.senders.items():
         account = by_name[sender.integration]
         rate = sender.pace or account.channel.pace
-        accounts.put_sender(c, workspace_id, account.id, name, sender.address, rate, sender.daily_limit, now)
+        facts = (name, sender.address, rate, sender.daily_limit)
+        sender_ids.append(accounts.put_sender(c, workspace_id, account.id, *facts, now))
+    accounts.keep_active(c, workspace_id, [account.id for account in by_name.values()], sender_ids)
     return workspace_id, {account.id: account for account in by_name.values()}
 
 

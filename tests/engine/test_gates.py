@@ -8,6 +8,7 @@ from campana.core.exchange import Request
 from campana.engine import cut, launch, wake
 from campana.engine.launch import Refused
 from campana.standin.faults import Fault, Faults, ReceiptOdds, Rule
+from campana.store import reports
 from tests.engine.conftest import Worlds
 from tests.engine.world import ANA, BRUNO, CARLA, DAY, HOUR, MINUTE, NINE, SECOND, World, numbers, sms, whatsapp
 
@@ -304,3 +305,22 @@ async def test_an_unreachable_vendor_burns_nobody_and_sending_goes_on_later(worl
     assert {line.vendor for line in world.accepted()} == {"twilio"}
     assert (await world.sender("sms")).trouble is None
     assert (await world.progress()).steps[0]["failed"] == 0
+
+
+async def test_a_sender_that_is_in_the_settings_no_more_holds_its_people_and_says_so(world: World) -> None:
+    await world.launch(sms(), people=[ANA, BRUNO], start=NINE + HOUR)
+    named = world.settings
+    world.settings = named.model_copy(
+        update={"senders": {"wa": named.senders["wa"]}, "integrations": {"wa": named.integrations["wa"]}}
+    )
+    await world.restart()
+    await world.play(hours=2)
+    assert world.accepted() == []
+    assert await world.units() == 0  # nobody works in vain
+    assert (await world.progress()).held == ["the sender sms is not in the settings any more"]
+    assert await world.house.db.read(reports.waits_for_people, world.runs[-1])
+    world.settings = named
+    await world.restart()
+    await world.play(hours=1)
+    assert sorted(line.to for line in world.accepted()) == [ANA, BRUNO]
+    assert await world.status() == "sent"

@@ -63,6 +63,8 @@ def _pass_gates(c: Connection, house: House, unit: Unit, gates: Gates, plan: Run
     now = changes.now
     step = plan.step(gates.step)
     account = house.accounts.get(gates.integration_id)
+    if account is None:  # of another workspace: this process has no settings for it
+        flows.close(c, unit.flow_id, now + house.recheck, "its account is not in the settings")
     if account is None or gates.run_status != "sending" or gates.paused_at is not None or not gates.sender_active:
         units.dissolve(c, unit, unit.cursor)
         return Chunk()

@@ -68,6 +68,12 @@ def put_sender(
     return found
 
 
+def keep_active(c: Connection, workspace_id: Id, integration_ids: Iterable[Id], sender_ids: Iterable[Id]) -> None:
+    """These of the workspace are in use, and no others: what the settings do not name any more sends nothing."""
+    for table, ids in ((integration, list(integration_ids)), (sender, list(sender_ids))):
+        c.execute(update(table).where(table.c.workspace_id == workspace_id).values(active=table.c.id.in_(ids)))
+
+
 def senders(c: Connection, workspace_id: Id) -> list[SenderRow]:
     """All senders of a workspace."""
     rows = c.execute(
@@ -117,7 +123,7 @@ def note_trouble(c: Connection, sender_id: Id, why: str) -> None:
 
 def reached(c: Connection, sender_id: Id) -> None:
     """The vendor answers again."""
-    mended = (sender.c.id == sender_id, sender.c.setbacks > 0)
+    mended = (sender.c.id == sender_id, sender.c.paused_at.is_(None), (sender.c.setbacks > 0) | sender.c.trouble.is_not(None))
     c.execute(update(sender).where(*mended).values(setbacks=0, trouble=None))
 
 
@@ -172,9 +178,20 @@ def integration_of_sender(c: Connection, sender_id: Id) -> Id:
     return c.execute(select(sender.c.integration_id).where(sender.c.id == sender_id)).scalar_one()
 
 
+def integrations_of(c: Connection, sender_ids: Iterable[Id]) -> dict[Id, Id]:
+    """The integration of each of these senders."""
+    rows = c.execute(select(sender.c.id, sender.c.integration_id).where(sender.c.id.in_(list(sender_ids))))
+    return {row.id: row.integration_id for row in rows}
+
+
 def workspace_of_integration(c: Connection, integration_id: Id) -> Id:
     """The workspace an integration belongs to."""
     return c.execute(select(integration.c.workspace_id).where(integration.c.id == integration_id)).scalar_one()
+
+
+def any_workspace(c: Connection) -> Id:
+    """The first workspace there is: for what belongs to nobody."""
+    return c.execute(select(workspace.c.id).order_by(workspace.c.id).limit(1)).scalar_one()
 
 
 def note_integration(c: Connection, integration_id: Id, words: str) -> None:
