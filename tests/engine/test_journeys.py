@@ -186,7 +186,7 @@ async def test_a_reply_after_the_cut_and_before_the_start_is_seen_at_the_last_mo
     await world.launch(whatsapp(), follow_ups=[sms("are you there?")])
     await world.play(hours=1)
     world.clock.advance_to(world.clock.now() + DAY)
-    await world.house.db.run(pump, world.house, world.clock.now())
+    await pump(world.house)
     assert (await world.person(ANA)).unit_id is not None  # the follow-up is in a worker's reach
     world.reply(ANA, "yes")
     await world.play(days=1)

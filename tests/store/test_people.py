@@ -92,7 +92,7 @@ def test_a_name_that_belongs_to_somebody_else_stays_theirs(begin: Begin) -> None
         run = a_run(c, THREE)
         enrol_all(c, run)
         ana, bruno, _ = (row[3] for row in everybody(c, run))
-        contacts.add_aliases(c, run.workspace_id, [(bruno, "phone:+12125550101"), (bruno, "wa_id:1")])
+        contacts.add_aliases(c, [(run.workspace_id, bruno, alias) for alias in ("phone:+12125550101", "wa_id:1")])
         assert contacts.find(c, run.workspace_id, ["phone:+12125550101"]) == ana
         assert contacts.find(c, run.workspace_id, ["user_id:none", "wa_id:1"]) == bruno
 

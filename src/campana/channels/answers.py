@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # all that a body from outside can make a decoder raise
 NOT_PROCESSED = frozenset({425, 429})
+THROTTLES = frozenset({"4", "80007", "130429", "20429", "21611"})  # rates of an account or a number, whatever the HTTP code
 OUR_ACCOUNT = frozenset({401, 402, 403, 404, 405, 407})
 LONGEST_WAIT = DAY
 
@@ -85,8 +86,8 @@ def refusal(response: Response, table: Table, said: Said | None) -> Failure | Lo
         failure = replace(failure, cls=Class.TRANSIENT, retry=retry)
     if response.code in NOT_PROCESSED and failure.unanswered:
         failure = replace(failure, retry=Retry.YES)
-    wait = retry_after(response.headers)
-    return failure if wait is None else replace(failure, retry_after=wait)
+    throttled = response.code in NOT_PROCESSED or failure.code in THROTTLES
+    return replace(failure, retry_after=retry_after(response.headers), throttled=throttled and failure.retry is Retry.YES)
 
 
 def _unlisted(status: int, said: Said | None) -> Failure | None:

@@ -44,16 +44,20 @@ def say(sentence: str) -> None:
 
 def logs_to_stderr() -> None:
     """What the parts log is for people too: stdout is for results alone."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)  # never the values of variables
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper("iso"), plain],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def bar() -> Progress:
     """A live progress bar; on a terminal only, so that logs stay short."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
         TimeElapsedColumn(),
         console=err,
         transient=False,

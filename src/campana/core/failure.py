@@ -44,6 +44,7 @@ class Failure:
     retry_after: int | None = None  # microseconds, as the vendor asked
     bad_address: bool = False  # status Error: the address itself is not usable
     of_step: bool = False  # our trouble is with this step's content or template, not with the sender
+    throttled: bool = False  # the sender goes too fast: it was not processed, and is nobody's failure
 
     @property
     def unanswered(self) -> bool:

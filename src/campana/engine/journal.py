@@ -31,6 +31,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = os.urandom(NAME)
         self.tokens = 0
+        self._read: dict[bytes, frozenset[bytes] | None] = {}  # of processes that are gone
         self._file = os.open(self._path(self.name), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         os.write(self._file, boot_id() + b"\n")
 
@@ -44,20 +45,34 @@ class Journal:
 
     def begins(self, message_id: Id) -> None:
         """The call of that message begins now."""
-        os.write(self._file, message_id)
+        if os.write(self._file, message_id) != len(message_id):
+            raise OSError("The journal could not be written. Free some space on the disk of the data folder.")
 
     def has(self, token: Id, message_id: Id) -> bool | None:
-        """Whether the call of that message had begun; None when the token's journal cannot be read or believed."""
+        """Whether the call of that message had begun; None when the token's journal cannot be read or believed.
+
+        Of a process that lives, "not yet begun" proves nothing: its own journal is not asked.
+        """
+        name = token[:NAME]
+        if name == self.name:
+            return None
+        if name not in self._read:
+            self._read[name] = self._ids(name)
+        ids = self._read[name]
+        return None if ids is None else message_id in ids
+
+    def _ids(self, name: bytes) -> frozenset[bytes] | None:
         try:
-            said, _, ids = self._path(token[:NAME]).read_bytes().partition(b"\n")
+            said, _, ids = self._path(name).read_bytes().partition(b"\n")
         except OSError:
             return None
         if not said or said != boot_id():
             return None
-        return any(ids[at : at + 16] == message_id for at in range(0, len(ids), 16))
+        return frozenset(ids[at : at + 16] for at in range(0, len(ids), 16))
 
     def forget_others(self) -> None:
         """Removes the journals of processes before this one; for when all their units are recovered."""
+        self._read.clear()
         for path in self.folder.glob("*.journal"):
             if path != self._path(self.name):
                 path.unlink(missing_ok=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import Connection
 
 from campana.core.exchange import Hook
 from campana.core.failure import Verdict, verdict
 from campana.core.ids import Id, new_id
-from campana.core.journey import Event, Happening
+from campana.core.journey import Event, Happening, Stage
 from campana.core.message import (
     ARRIVED,
     NOT_DELIVERED,
@@ -32,10 +33,13 @@ from campana.engine.changes import Changes
 from campana.engine.house import Account, House
 from campana.engine.settle import Settling
 from campana.store import accounts, contacts, inbox, messages, recipients, suppressions
+from campana.store.database import Priority, StoreTrouble
 from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person
 
+log = structlog.get_logger("campana.receive")
 BATCH = 200  # hooks a transaction: the writer is free again after some 10 ms
+EVENTS = 1000
 WORDS_RULE = "words of the person"
 VENDOR_RULE = "told by the vendor"
 
@@ -48,18 +52,56 @@ class Heard:
     event: Told
 
 
-def receive(c: Connection, house: House, now: int) -> int:
+def receive(c: Connection, house: House, now: int, limit: int = BATCH) -> int:
     """Understands the oldest hooks. Returns how many; 0 when there are none."""
-    hooks = inbox.take(c, BATCH)
-    told = [one for row in hooks for one in _parse(house, row)]
+    hooks = inbox.take(c, limit)
+    told: list[Heard] = []
+    understood: list[Id] = []
+    for row in hooks:
+        told += _parse(c, house, row)
+        understood.append(row.id)
+        if len(told) >= EVENTS:  # one hook may tell a thousand things
+            break
     apply(c, house, told, now)
-    inbox.done(c, [row.id for row in hooks])
-    return len(hooks)
+    inbox.done(c, understood)
+    return len(understood)
 
 
-def _parse(house: House, row: Any) -> list[Heard]:
+def set_aside(c: Connection, house: House, now: int) -> int:
+    """The oldest hook cannot be understood: it is kept for people, and no longer stands in the way of the others."""
+    for row in inbox.take(c, 1):
+        _keep_stray(c, house, row, "could not be understood", now)
+        inbox.done(c, [row.id])
+        return 1
+    return 0
+
+
+async def receive_all(house: House) -> int:
+    """Understands the oldest hooks; what makes a batch fail is found by halving, so that one bad hook hurts no other."""
+    limit = BATCH
+    while True:
+        try:
+            return await house.db.at(Priority.RECEIVE, receive, house, house.clock.now(), limit)
+        except StoreTrouble:
+            raise
+        except Exception as error:
+            log.exception("hooks_stumbled", hooks=limit, error=type(error).__name__)
+            if limit == 1:
+                return await house.db.at(Priority.RECEIVE, set_aside, house, house.clock.now())
+            limit //= 2
+
+
+def _keep_stray(c: Connection, house: House, row: Any, why: str, now: int) -> None:
+    account = house.by_name(row.integration)
+    workspace_id = workspace_of(c, account) if account else accounts.any_workspace(c)
+    body = row.body[:2000].decode(errors="replace")
+    inbox.keep_strays(c, workspace_id, row.integration, [f"a webhook that {why}: {body}"], now)
+
+
+def _parse(c: Connection, house: House, row: Any) -> list[Heard]:
     account = house.by_name(row.integration)
     if account is None:
+        _keep_stray(c, house, row, "came for an integration that is not in the settings", row.at)
         return []
     hook = Hook(row.method, row.url, msgspec.json.decode(row.headers, type=dict[str, str]), row.body, row.at)
     events, _ = account.channel.parse_webhook(account.settings, hook)
@@ -127,12 +169,10 @@ def _take_receipt(
     plan = house.plan_of_run(c, row.run_id)
     current = person.message_id == row.id
     was_uncertain = row.status < Status.QUEUED
-    settling.workspace_id = person.workspace_id
     if receipt.alias:
-        settling.aliases.append((person.contact_id, f"{settling.account.channel.alias_kind}:{receipt.alias}"))
+        settling.known_as(person, receipt.alias)
     if receipt.status in NOT_DELIVERED and receipt.status > row.status and receipt.failure:
-        settling.sender_id = row.sender_id
-        settling.failed(row, person, receipt.failure, current, plan, receipt.status)
+        settling.failed(row, person, receipt.failure, current, plan, receipt.status, receipt.vendor_id)
         return replace(row, status=receipt.status)
     if receipt.failure and verdict(receipt.failure, 1) is Verdict.OPTED_OUT:
         settling.suppressed.append((person.workspace_id, row.to, receipt.failure, row.id))
@@ -161,11 +201,11 @@ def _take(c: Connection, house: House, account: Account, event: Told, now: int) 
         contact_id = contacts.find_or_make(c, workspace_id, event.aliases, now)
         _take_wish(c, house, account, workspace_id, contact_id, event.wish, VENDOR_RULE, event.scope, now)
     elif isinstance(event, TemplateChanged):
-        accounts.change_template(c, account.id, event.name, event.language, event.status, event.category, now)
+        accounts.change_template(c, account.id, event.name, event.language, event.status, event.category, event.at)
     elif isinstance(event, AddressChanged):
         kind = account.channel.alias_kind
         contact_id = contacts.find_or_make(c, workspace_id, [f"{kind}:{event.old}", f"phone:+{event.old}"], now)
-        contacts.add_aliases(c, workspace_id, [(contact_id, f"{kind}:{event.new}")])
+        contacts.add_aliases(c, [(workspace_id, contact_id, f"{kind}:{event.new}")])
     elif isinstance(event, AccountNotice):
         accounts.note_integration(c, account.id, event.words)
     elif isinstance(event, Unrecognized):
@@ -174,9 +214,10 @@ def _take(c: Connection, house: House, account: Account, event: Told, now: int) 
 
 def _take_inbound(c: Connection, house: House, account: Account, workspace_id: Id, event: Inbound, now: int) -> None:
     """A reply ends the journey it belongs to; STOP reaches all of the person's journeys."""
-    contact_id = contacts.find_or_make(c, workspace_id, event.aliases, now)
+    quoted = messages.by_vendor_id(c, workspace_id, event.quotes) if event.quotes else None
+    contact_id = _whose(c, workspace_id, event, quoted, now)
     journeys = recipients.of_contact(c, contact_id)
-    theirs = _belongs_to(c, journeys, event)
+    theirs = _belongs_to(journeys, quoted)
     medium = account.channel.suppresses
     conversation_id = inbox.open_conversation(
         c, workspace_id, contact_id, theirs.run_id if theirs else None, theirs.id if theirs else None, now
@@ -202,20 +243,27 @@ def _take_inbound(c: Connection, house: House, account: Account, workspace_id: I
     wish = event.wish or wish_of(event.text)
     if wish is Wish.STOP or (wish is Wish.START and _is_suppressed(c, workspace_id, contact_id, medium)):
         rule = VENDOR_RULE if event.wish else WORDS_RULE
-        _take_wish(c, house, account, workspace_id, contact_id, wish, rule, event.text, now)
+        _take_wish(c, house, account, workspace_id, contact_id, wish, rule, event.text, now, theirs)
     elif theirs is not None:
         changes = Changes(now)
         changes.advance(theirs, Event(Happening.REPLIED, now), house.plan_of_run(c, theirs.run_id).shape)
         changes.write(c)
 
 
-def _belongs_to(c: Connection, journeys: Sequence[Person], event: Inbound) -> Person | None:
-    """The journey of the quoted message, else of the last message sent to this person."""
+def _whose(c: Connection, workspace_id: Id, event: Inbound, quoted: MessageRow | None, now: int) -> Id:
+    """The person who wrote. Whoever quotes a message of ours is the person it went to, under whatever new name."""
+    if quoted is None:
+        return contacts.find_or_make(c, workspace_id, event.aliases, now)
+    contact_id = recipients.load(c, [quoted.recipient_id])[0].contact_id
+    contacts.add_aliases(c, [(workspace_id, contact_id, alias) for alias in event.aliases])
+    return contact_id
+
+
+def _belongs_to(journeys: Sequence[Person], quoted: MessageRow | None) -> Person | None:
+    """The journey of the quoted message (none when its campaign has been ended), else of the last message sent to this person."""
+    if quoted is not None:
+        return next((person for person in journeys if person.id == quoted.recipient_id), None)
     written = [person for person in journeys if person.message_id is not None]
-    if event.quotes and written:
-        for row in messages.of_people(c, [person.id for person in written]):
-            if row.vendor_id == event.quotes:
-                return next(person for person in written if person.id == row.recipient_id)
     return max(written, key=lambda person: person.message_id or b"", default=None)
 
 
@@ -229,8 +277,18 @@ def _is_suppressed(c: Connection, workspace_id: Id, contact_id: Id, medium: str)
 
 
 def _take_wish(
-    c: Connection, house: House, account: Account, workspace_id: Id, contact_id: Id, wish: Wish, rule: str, proof: str, now: int
+    c: Connection,
+    house: House,
+    account: Account,
+    workspace_id: Id,
+    contact_id: Id,
+    wish: Wish,
+    rule: str,
+    proof: str,
+    now: int,
+    theirs: Person | None = None,
 ) -> None:
+    """STOP ends every journey that is not over, and is the last word of the one it answers; START lifts it."""
     medium = account.channel.suppresses
     addresses = _addresses(c, contact_id)
     if wish is Wish.START:
@@ -241,6 +299,7 @@ def _take_wish(
     suppressions.suppress(c, workspace_id, addresses, medium, now, rule, proof)
     changes = Changes(now)
     for person in recipients.of_contact(c, contact_id):
-        event = Event(Happening.OPTED_OUT, now, reason=f"{rule}: {proof[:80]}")
-        changes.advance(person, event, house.plan_of_run(c, person.run_id).shape)
+        if person.journey.stage is not Stage.DONE or (theirs is not None and person.id == theirs.id):
+            event = Event(Happening.OPTED_OUT, now, reason=f"{rule}: {proof[:80]}")
+            changes.advance(person, event, house.plan_of_run(c, person.run_id).shape)
     changes.write(c)

@@ -48,61 +48,95 @@ def settle(c: Connection, house: House, chunk: Chunk, answers: Sequence[Called],
     settling.write(c)
 
 
+@dataclass(slots=True)
+class SenderNews:
+    """What answers tell of one sender."""
+
+    answered: bool = False  # the vendor was reached
+    slow_until: int = 0
+    unreached: str | None = None
+    trouble: str | None = None
+    paused: str | None = None
+
+
 class Settling:
-    """Results of one account's messages, on their way into one transaction."""
+    """Answers and receipts of one account's messages, on their way into one transaction."""
 
     def __init__(self, house: House, account: Account, changes: Changes, setbacks: int = 0) -> None:
         self.house = house
         self.setbacks = setbacks
         self.account = account
         self.changes = changes
-        self.aliases: list[tuple[Id, str]] = []
-        self.exchanges: list[tuple[Id, str, str]] = []
+        self.aliases: list[tuple[Id, Id, str]] = []
+        self.exchanges: list[tuple[Id, Id, str, str]] = []
         self.suppressed: list[tuple[Id, str, Failure, Id]] = []
-        self.workspace_id: Id | None = None
-        self.slow_until = 0
-        self.trouble: str | None = None
-        self.unreached: str | None = None
-        self.paused: tuple[Id, str] | None = None
+        self.senders: dict[Id, SenderNews] = {}
         self.closed: list[tuple[Id, str]] = []
-        self.sender_id: Id | None = None
+
+    def of_sender(self, row: messages.MessageRow) -> SenderNews:
+        """What is gathered of the sender of that message."""
+        return self.senders.setdefault(row.sender_id, SenderNews())
 
     def take(self, row: messages.MessageRow, person: Person, called: Called, plan: RunPlan) -> None:
         """One attempt's answer."""
-        self.workspace_id, self.sender_id = person.workspace_id, row.sender_id
         current = person.message_id == row.id
         result = called.result
         if isinstance(result, Accepted):
             self._accepted(row, person, result, current, plan)
             return
-        self.exchanges.append((row.id, _said(called.request), called.answer))
+        self.exchanges.append((person.workspace_id, row.id, _said(called.request), called.answer))
         if isinstance(result, Unsent):
             self._unsent(row, person, result, current, plan)
         elif isinstance(result, Lost) or result.unanswered:
             self._lost(row, person, result, current, plan)
+        elif result.throttled:
+            self._throttled(row, person, result, current, plan)
         else:
+            self.of_sender(row).answered = True
             self.failed(row, person, result, current, plan, Status.FAILED)
 
     def _accepted(self, row: messages.MessageRow, person: Person, result: Accepted, current: bool, plan: RunPlan) -> None:
         now = self.changes.now
+        self.of_sender(row).answered = True
         self.changes.tell(row, News(row.id, Status.QUEUED, now, result.vendor_id), row.run_id, row.step, row.channel)
         if row.status < Status.QUEUED:  # else its receipt was faster than its answer
             self.changes.accepted(person)
         if result.alias:
-            self.aliases.append((person.contact_id, f"{self.account.channel.alias_kind}:{result.alias}"))
+            self.known_as(person, result.alias)
         if current:
             self.changes.advance(person, Event(Happening.ACCEPTED, now), plan.shape)
+
+    def known_as(self, person: Person, alias: str) -> None:
+        """The vendor's name for a person's address: replies may come by it."""
+        self.aliases.append((person.workspace_id, person.contact_id, f"{self.account.channel.alias_kind}:{alias}"))
 
     def _unsent(self, row: messages.MessageRow, person: Person, result: Unsent, current: bool, plan: RunPlan) -> None:
         """Our own trouble, not the person's: the step waits, and the sender slows down."""
         now = self.changes.now
-        wait = backoff_of(self.house, UNREACHED, self.setbacks + 1, result.retry_after)
-        self.slow_until = max(self.slow_until, now + wait)
-        self.unreached = result.reason
+        self.of_sender(row).unreached = result.reason
+        again_at = self._slow_down(row, result.retry_after)
         self.changes.tell(row, News(row.id, Status.FAILED, now, None, "unsent", result.reason), row.run_id, row.step, row.channel)
         if current:
-            event = Event(Happening.UNSENT, now, again_at=now + wait, reason=result.reason)
+            event = Event(Happening.UNSENT, now, again_at=again_at, reason=result.reason)
             self.changes.advance(person, event, plan.shape)
+
+    def _throttled(self, row: messages.MessageRow, person: Person, failure: Failure, current: bool, plan: RunPlan) -> None:
+        """Too fast for the vendor: it was not processed, so the try does not count, and the sender slows down."""
+        now = self.changes.now
+        sender = self.of_sender(row)
+        sender.answered, sender.trouble = True, f"{failure.words} ({failure.code})"
+        again_at = self._slow_down(row, failure.retry_after)
+        self.changes.tell(row, messages.news_of_failure(row.id, failure, now), row.run_id, row.step, row.channel)
+        if current:
+            event = Event(Happening.UNSENT, now, again_at=again_at, reason=failure.words)
+            self.changes.advance(person, event, plan.shape)
+
+    def _slow_down(self, row: messages.MessageRow, asked: int | None) -> int:
+        """The sender's next turn comes after a backoff, or as the vendor asked. Returns when."""
+        again_at = self.changes.now + backoff_of(self.house, UNREACHED, self.setbacks + 1, asked)
+        sender = self.of_sender(row)
+        sender.slow_until = max(sender.slow_until, again_at)
+        return again_at
 
     def _lost(self, row: messages.MessageRow, person: Person, result: Lost | Failure, current: bool, plan: RunPlan) -> None:
         now = self.changes.now
@@ -114,12 +148,19 @@ class Settling:
             self.changes.advance(person, Event(Happening.UNCERTAIN, now, reason=reason), plan.shape)
 
     def failed(
-        self, row: messages.MessageRow, person: Person, failure: Failure, current: bool, plan: RunPlan, status: Status
+        self,
+        row: messages.MessageRow,
+        person: Person,
+        failure: Failure,
+        current: bool,
+        plan: RunPlan,
+        status: Status,
+        vendor_id: str | None = None,
     ) -> None:
         """A refusal, or a receipt that says so: the table's verdict moves the journey."""
         now = self.changes.now
         decided = verdict(failure, person.journey.tries)
-        news = messages.news_of_failure(row.id, failure, now, status)
+        news = messages.news_of_failure(row.id, failure, now, status, vendor_id)
         self.changes.tell(row, news, row.run_id, row.step, row.channel)
         if decided is Verdict.OPTED_OUT:
             self.suppressed.append((person.workspace_id, row.to, failure, row.id))
@@ -128,9 +169,7 @@ class Settling:
             again_at = now
             self._hold(row, failure)
         elif failure.cls is Class.CONFIG:
-            self.trouble = failure.words
-        if failure.retry_after and decided is Verdict.RETRY:
-            self.slow_until = max(self.slow_until, now + failure.retry_after)
+            self.of_sender(row).trouble = f"{failure.words} ({failure.code})"
         event = Event(Happening.FAILED, now, current, decided, again_at, f"{failure.words} ({failure.code})")
         self.changes.advance(person, event, plan.shape)
 
@@ -139,30 +178,33 @@ class Settling:
         if failure.of_step:
             self.closed.append((flows.flow_id(row.run_id, row.step), why))
         else:
-            self.paused = (row.sender_id, why)
+            self.of_sender(row).paused = why
 
     def write(self, c: Connection) -> None:
         """Writes what concerns neither messages nor journeys."""
-        now = self.changes.now
-        if self.workspace_id is None or self.sender_id is None:
-            return
-        contacts.add_aliases(c, self.workspace_id, self.aliases)
-        messages.record_exchanges(c, self.workspace_id, self.exchanges, now)
+        now, medium = self.changes.now, self.account.channel.suppresses
+        contacts.add_aliases(c, self.aliases)
+        messages.record_exchanges(c, self.exchanges, now)
         for workspace_id, to, failure, message_id in self.suppressed:
-            medium = self.account.channel.suppresses
             suppressions.suppress(c, workspace_id, [to], medium, now, "told by the vendor", failure.code, message_id)
-        if self.unreached:
-            accounts.set_back(c, self.sender_id, self.slow_until, self.unreached)
-        else:
-            accounts.reached(c, self.sender_id)
-        if self.slow_until > now and not self.unreached:
-            accounts.slow_down(c, self.sender_id, self.slow_until)
-        if self.trouble:
-            accounts.note_trouble(c, self.sender_id, self.trouble)
         for flow_id, why in self.closed:
             flows.close(c, flow_id, flows.FOR_GOOD, why)
-        if self.paused:
-            accounts.pause_sender(c, *self.paused, now)
+        for sender_id, sender in self.senders.items():
+            _write_sender(c, sender_id, sender, now)
+
+
+def _write_sender(c: Connection, sender_id: Id, sender: SenderNews, now: int) -> None:
+    """The sender as the answers leave it: paused, set back, slowed down or well."""
+    if sender.unreached and not sender.answered:
+        accounts.set_back(c, sender_id, sender.slow_until, sender.unreached)
+    elif sender.answered and not sender.trouble:
+        accounts.reached(c, sender_id)
+    if sender.slow_until > now:
+        accounts.slow_down(c, sender_id, sender.slow_until)
+    if sender.trouble:
+        accounts.note_trouble(c, sender_id, sender.trouble)
+    if sender.paused:
+        accounts.pause_sender(c, sender_id, sender.paused, now)
 
 
 def first_ask(house: House, channel: Channel, now: int) -> int:

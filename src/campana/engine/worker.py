@@ -23,13 +23,23 @@ LONGEST_REST = 1.0
 log = structlog.get_logger("campana.worker")
 
 
-def pump(c: Connection, house: House, now: int) -> int:
-    """One short transaction of everything that time brings. Returns how much there was to do."""
-    done = wake.start_runs(c, house, now)
-    done += recover.recover(c, house, now)
-    done += wake.deadlines(c, house, now)
-    done += wake.sweep(c, house, now)
-    done += cut.cut(c, now)
+def _cut(c: Connection, house: House, now: int) -> int:
+    return cut.cut(c, now)
+
+
+async def pump(house: House) -> int:
+    """Everything that time brings, each job by itself: one that stumbles does not stop the others. Returns how much it did."""
+    jobs = (wake.start_runs, recover.recover, wake.deadlines, wake.sweep, _cut)
+    now = house.clock.now()
+    results = await asyncio.gather(*(house.db.run(job, house, now) for job in jobs), return_exceptions=True)
+    done = 0
+    for job, result in zip(jobs, results, strict=True):
+        if isinstance(result, StoreTrouble):
+            raise result
+        if isinstance(result, BaseException):
+            log.error("job_stumbled", job=job.__name__, exc_info=result)
+        else:
+            done += result
     return done
 
 
@@ -63,9 +73,9 @@ def next_moment(c: Connection, now: int) -> int | None:
 async def turn(house: House) -> int:
     """Turns every wheel once. Returns how much there was to do; 0 means that only time can bring more."""
     db, now = house.db, house.clock.now
-    done = await db.run(pump, house, now())
+    done = await pump(house)
     done += await db.run(wake.enrol, house, now())
-    done += await db.run(receive.receive, house, now())
+    done += await receive.receive_all(house)
     while unit := await db.run(claim, house, now()):
         done += 1 + await send_unit(house, unit)
     done += await reconcile.reconcile(house)
@@ -123,7 +133,7 @@ class Worker:
             rest = min(LONGEST_REST, rest * 1.5)
 
     async def _pump(self) -> int:
-        done = await self.house.db.run(pump, self.house, self.house.clock.now())
+        done = await pump(self.house)
         if done:
             self.house.wake("units")
         return done
@@ -135,7 +145,7 @@ class Worker:
         return done
 
     async def _receive(self) -> int:
-        done = await self.house.db.at(Priority.RECEIVE, receive.receive, self.house, self.house.clock.now())
+        done = await receive.receive_all(self.house)
         if done:
             self.house.wake("pump")
             self.house.wake("live")

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
+from campana.core.durations import MINUTE
 from campana.core.ids import Id, derived_id, new_id
 from campana.store.schema import integration, sender, template, workspace
 
@@ -127,6 +128,9 @@ def reached(c: Connection, sender_id: Id) -> None:
     c.execute(update(sender).where(*mended).values(setbacks=0, trouble=None))
 
 
+CLOCK_MARGIN = 5 * MINUTE  # our clock and a vendor's differ: what it told shortly before we read its list may be news
+
+
 def put_templates(c: Connection, workspace_id: Id, integration_id: Id, found: Iterable[Any], now: int) -> None:
     """The vendor's whole list replaces what we knew. Each has name, language, status, category, parameter_format,
     components and vendor_id."""
@@ -142,7 +146,7 @@ def put_templates(c: Connection, workspace_id: Id, integration_id: Id, found: It
             "parameter_format": one.parameter_format,
             "components": msgspec.json.encode(one.components).decode(),
             "vendor_id": one.vendor_id,
-            "changed_at": now,
+            "changed_at": now - CLOCK_MARGIN,
         }
         for one in found
     ]
@@ -151,16 +155,20 @@ def put_templates(c: Connection, workspace_id: Id, integration_id: Id, found: It
 
 
 def change_template(
-    c: Connection, integration_id: Id, name: str, language: str, status: str | None, category: str | None, now: int
+    c: Connection, integration_id: Id, name: str, language: str, status: str | None, category: str | None, at: int
 ) -> int:
-    """Writes down what a webhook told of a template. Returns how many rows it concerned."""
-    values: dict[str, object] = {"changed_at": now}
+    """Writes down what a webhook told of a template, unless a later status is known: vendors repeat theirs for days.
+
+    Returns how many rows it changed.
+    """
+    values: dict[str, object] = {}
     if status is not None:
-        values["status"] = status
+        values |= {"status": status, "changed_at": at}
     if category is not None:
         values["category"] = category
-    where = (template.c.integration_id == integration_id, template.c.name == name, template.c.language == language)
-    return c.execute(update(template).where(*where).values(**values)).rowcount
+    t = template.c
+    where = (t.integration_id == integration_id, t.name == name, t.language == language, t.changed_at <= at)
+    return c.execute(update(template).where(*where).values(**values)).rowcount if values else 0
 
 
 def find_template(c: Connection, integration_id: Id, name: str, language: str) -> Any:

@@ -28,14 +28,14 @@ def find_or_make(c: Connection, workspace_id: Id, aliases: Sequence[str], now: i
     if found is None:
         found = new_id(now)
         c.execute(upsert(c, contact).values(id=found, workspace_id=workspace_id, created_at=now))
-    add_aliases(c, workspace_id, [(found, alias) for alias in aliases])
+    add_aliases(c, [(workspace_id, found, alias) for alias in aliases])
     return found
 
 
-def add_aliases(c: Connection, workspace_id: Id, pairs: Sequence[tuple[Id, str]]) -> None:
-    """Each (person, `kind:value`) is known from now on."""
+def add_aliases(c: Connection, known: Iterable[tuple[Id, Id, str]]) -> None:
+    """Each (workspace, person, `kind:value`) is known from now on."""
     rows = []
-    for contact_id, alias in pairs:
+    for workspace_id, contact_id, alias in known:
         kind, _, value = alias.partition(":")
         rows.append({"workspace_id": workspace_id, "kind": kind, "value": value, "contact_id": contact_id})
     if rows:

@@ -79,7 +79,8 @@ def _known_url(url: str) -> URL:
 
 def create_store_engine(url: str, max_pages: int | None = None) -> Engine:
     """An engine with the settings our promises need: WAL, a synced commit, transactions begun by us."""
-    engine = create_engine(_known_url(url), connect_args={"check_same_thread": False, "timeout": 30, "cached_statements": 512})
+    connect_args = {"check_same_thread": False, "timeout": 30, "cached_statements": 512}
+    engine = create_engine(_known_url(url), connect_args=connect_args, hide_parameters=True)  # people's data stays out of logs
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

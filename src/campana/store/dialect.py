@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
+T = TypeVar("T")
 Ready = tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]]]  # the words, and what brings a row into their order
 _READY: dict[tuple[Any, ...], Ready] = {}
 
@@ -16,6 +17,13 @@ _READY: dict[tuple[Any, ...], Ready] = {}
 def upsert(c: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that can be told what to do when the row is already there."""
     return postgresql.insert(table) if c.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def in_parts(values: Iterable[T], size: int = 500) -> Iterator[list[T]]:
+    """The values in lists that fit into one IN."""
+    left = list(values)
+    for at in range(0, len(left), size):
+        yield left[at : at + size]
 
 
 def run_many(c: Connection, name: str, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:

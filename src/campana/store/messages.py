@@ -46,6 +46,7 @@ class MessageRow:
     started_at: int
     asks: int
     code: str | None = None  # of the highest failure told
+    ask_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,12 @@ ROW = select(
     M.started_at,
     M.asks,
     M.code,
+    M.ask_at,
 )
 BY_ID = ROW.where(M.id.in_(bindparam("ids", expanding=True)))
 
-
+ASK = update(message).where(M.id == bindparam("b_id")).values(ask_at=bindparam("ask_at"), asks=bindparam("asks"))
+ASKED_ABOUT = tuple(int(status) for status in (Status.UNCERTAIN, Status.UNKNOWN, Status.QUEUED, Status.SENT))  # by urgency
 STATUSES = {int(status): status for status in Status}
 
 
@@ -180,24 +183,29 @@ def open_in_unit(c: Connection, unit_id: Id) -> list[MessageRow]:
 
 def take_askable(c: Connection, now: int, until: int, limit: int) -> list[MessageRow]:
     """Messages whose asking is due, uncertain ones first; nobody else asks about them before `until`."""
-    rows = [_row(row) for row in c.execute(ROW.where(M.ask_at <= now).order_by(M.status, M.ask_at).limit(limit))]
-    if rows:
-        c.execute(
-            update(message).where(M.id == bindparam("b_id")).values(ask_at=bindparam("until")),
-            [{"b_id": row.id, "until": until} for row in rows],
-        )
+    due = ROW.where(M.status.in_(ASKED_ABOUT), M.ask_at <= now).order_by(M.status, M.ask_at).limit(limit)
+    rows = [_row(row) for row in c.execute(due)]
+    ask_all(c, [(row.id, until, row.asks) for row in rows])
     return rows
 
 
 def ask_again(c: Connection, message_id: Id, at: int | None, asked: int) -> None:
     """When the vendor is asked next; None: never again."""
-    c.execute(update(message).where(M.id == message_id).values(ask_at=at, asks=asked))
+    ask_all(c, [(message_id, at, asked)])
+
+
+def ask_all(c: Connection, when: Iterable[tuple[Id, int | None, int]]) -> None:
+    """When the vendor is asked next about each of these: (message, moment or never, how often it has been)."""
+    run_many(c, "ask", ASK, [{"b_id": one, "ask_at": at, "asks": asked} for one, at, asked in when])
 
 
 def next_ask(c: Connection) -> int | None:
-    """When the next uncertain message is asked about."""
-    found: int | None = c.scalar(select(func.min(M.ask_at)))
-    return found
+    """When the next message is asked about."""
+    first = (
+        c.scalar(select(M.ask_at).where(M.status == status, M.ask_at.is_not(None)).order_by(M.ask_at).limit(1))
+        for status in ASKED_ABOUT
+    )
+    return min((one for one in first if one is not None), default=None)
 
 
 def record_decisions(c: Connection, taken: Iterable[tuple[Id, Id, Id, Decision]], now: int) -> None:

@@ -274,6 +274,13 @@ Index(
     sqlite_where=text("due_at IS NOT NULL AND unit_id IS NULL"),
     postgresql_where=text("due_at IS NOT NULL AND unit_id IS NULL"),
 )
+# Whose journey is not over: few at the end, when it is asked most whether all is over.
+Index(
+    "recipient_open",
+    recipient.c.id,
+    sqlite_where=text("stage < 4"),
+    postgresql_where=text("stage < 4"),
+)
 
 unit = Table(
     "unit",
@@ -328,6 +335,12 @@ message = Table(
     Index("message_recipient", "recipient_id"),
 )
 Index(
+    "message_vendor",
+    message.c.vendor_id,
+    sqlite_where=text("vendor_id IS NOT NULL"),
+    postgresql_where=text("vendor_id IS NOT NULL"),
+)
+Index(
     "message_open",
     message.c.unit_id,
     sqlite_where=text("status = 10"),
@@ -335,6 +348,7 @@ Index(
 )
 Index(
     "message_ask",
+    message.c.status,
     message.c.ask_at,
     sqlite_where=text("ask_at IS NOT NULL"),
     postgresql_where=text("ask_at IS NOT NULL"),

@@ -227,10 +227,17 @@ def upgrade() -> None:
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index(
             "message_ask",
-            ["ask_at"],
+            ["status", "ask_at"],
             unique=False,
             sqlite_where=sa.text("ask_at IS NOT NULL"),
             postgresql_where=sa.text("ask_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "message_vendor",
+            ["vendor_id"],
+            unique=False,
+            sqlite_where=sa.text("vendor_id IS NOT NULL"),
+            postgresql_where=sa.text("vendor_id IS NOT NULL"),
         )
         batch_op.create_index(
             "message_open",
@@ -284,6 +291,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("due_at IS NOT NULL AND unit_id IS NULL"),
             postgresql_where=sa.text("due_at IS NOT NULL AND unit_id IS NULL"),
+        )
+        batch_op.create_index(
+            "recipient_open",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("stage < 4"),
+            postgresql_where=sa.text("stage < 4"),
         )
         batch_op.create_index("recipient_key", ["workspace_id", "key"], unique=True, sqlite_where=sa.text("key IS NOT NULL"))
 
@@ -458,6 +472,7 @@ def downgrade() -> None:
     op.drop_table("suppression")
     op.drop_table("stray")
     with op.batch_alter_table("recipient", schema=None) as batch_op:
+        batch_op.drop_index("recipient_open", sqlite_where=sa.text("stage < 4"), postgresql_where=sa.text("stage < 4"))
         batch_op.drop_index("recipient_key", sqlite_where=sa.text("key IS NOT NULL"))
         batch_op.drop_index(
             "recipient_due",
@@ -470,6 +485,11 @@ def downgrade() -> None:
     op.drop_table("outbox")
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index("message_recipient")
+        batch_op.drop_index(
+            "message_vendor",
+            sqlite_where=sa.text("vendor_id IS NOT NULL"),
+            postgresql_where=sa.text("vendor_id IS NOT NULL"),
+        )
         batch_op.drop_index("message_open", sqlite_where=sa.text("status = 10"), postgresql_where=sa.text("status = 10"))
         batch_op.drop_index(
             "message_ask", sqlite_where=sa.text("ask_at IS NOT NULL"), postgresql_where=sa.text("ask_at IS NOT NULL")
