@@ -12,11 +12,12 @@ from campana.core.message import Status
 from campana.engine.changes import Changes, end_all
 from campana.engine.house import CALL_TIMEOUT, LEASE, MARGIN, House, RunPlan
 from campana.engine.reconcile import ENOUGH_ASKED
-from campana.store import campaigns, counters, flows, inbox, messages, recipients
+from campana.store import accounts, campaigns, counters, flows, inbox, messages, recipients
 from campana.store.messages import MessageRow
 from campana.store.recipients import Person
 
 BATCH = 500
+OVERDUE = 200  # each may start a fallback or be asked about: more than another wheel should wait for
 ENROL = 1000
 LIVE = ("sending", "paused")
 
@@ -49,20 +50,24 @@ def enrol(c: Connection, house: House, now: int) -> int:
 
 def deadlines(c: Connection, house: House, now: int) -> int:
     """People whose receipt is overdue. Where the vendor can be asked it is asked once more before the step is given up."""
-    people = recipients.due_clocks(c, flows.clock_flows(c), now, BATCH)
+    people = recipients.due_clocks(c, flows.clock_flows(c), now, OVERDUE)
     if not people:
         return 0
     rows = messages.load(c, [person.message_id for person in people if person.message_id])
+    integrations = accounts.integrations_of(c, {row.sender_id for row in rows.values()})
     changes = Changes(now)
+    asked: list[tuple[Id, int | None, int]] = []
     for person in people:
         row = rows.get(person.message_id) if person.message_id else None
-        if row is not None and _worth_asking(house, row):
-            messages.ask_again(c, row.id, now, row.asks)
+        if row is not None and integrations[row.sender_id] in house.accounts and _worth_asking(house, row):
+            if row.ask_at is None:
+                asked.append((row.id, now, row.asks))
             _put_off(changes, person, now + house.recheck)
         elif row is not None and _being_asked(house, row, house.plan_of_run(c, person.run_id), now):
             _put_off(changes, person, now + house.recheck)
         else:
             _expire(changes, person, house.plan_of_run(c, person.run_id), house)
+    messages.ask_all(c, asked)
     changes.write(c)
     return len(people)
 
