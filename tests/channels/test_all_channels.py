@@ -120,7 +120,7 @@ def test_no_webhook_makes_a_channel_raise(channel: Channel, method: str, url: st
 def test_no_list_makes_a_channel_raise(channel: Channel, code: int, body: bytes) -> None:
     response = Response(code, {}, body)
     if channel.templates:
-        templates, cursor = channel.templates.parse(response)
+        templates, cursor = channel.templates.parse(response) or ([], None)
         assert all(isinstance(template, VendorTemplate) for template in templates)
         assert isinstance(channel.templates.request(credentials(channel), cursor), Request)
     if channel.look_up:

@@ -173,7 +173,7 @@ def answered(code: int, body: object, to: str = TO) -> Result:
 TEMPLATES = {
     template.name: template
     for page in (1, 2)
-    for template in parse_listing(Response(200, {}, sample(f"templates-page{page}.response")))[0]
+    for template in (parse_listing(Response(200, {}, sample(f"templates-page{page}.response"))) or ([], None))[0]
 }
 SEND_SCHEMA = Draft202012Validator(json.loads((DATA / "send-message.schema.json").read_text()))
 

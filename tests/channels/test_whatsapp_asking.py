@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from campana.channels import whatsapp
+from campana.channels.contract import VendorTemplate
 from campana.channels.whatsapp_templates import parse_listing
 from campana.core.exchange import Hook, Response
 
@@ -19,6 +20,12 @@ NUMBER = "106540352242922"
 
 def sample(name: str) -> bytes:
     return (SAMPLES / f"{name}.json").read_bytes()
+
+
+def listed(body: bytes) -> tuple[list[VendorTemplate], str | None]:
+    page = parse_listing(Response(200, {}, body))
+    assert page is not None
+    return page
 
 
 @pytest.mark.parametrize(
@@ -45,10 +52,10 @@ def test_templates_of_every_status_are_listed_page_by_page() -> None:
     request = whatsapp.CHANNEL.templates.request(SETTINGS, None)
     assert request.url.startswith("https://graph.facebook.com/v23.0/102290129340398/message_templates?fields=id,name")
     assert "status=" not in request.url
-    first, cursor = whatsapp.CHANNEL.templates.parse(Response(200, {}, sample("templates-page1.response")))
+    first, cursor = listed(sample("templates-page1.response"))
     assert cursor == "MjQZD"
     assert "&after=MjQZD" in whatsapp.CHANNEL.templates.request(SETTINGS, cursor).url
-    second, end = whatsapp.CHANNEL.templates.parse(Response(200, {}, sample("templates-page2.response")))
+    second, end = listed(sample("templates-page2.response"))
     assert end is None
     assert [(one.name, one.language, one.status) for one in [*first, *second]] == [
         ("fall_sale", "en_US", "APPROVED"),
@@ -61,11 +68,22 @@ def test_templates_of_every_status_are_listed_page_by_page() -> None:
 
 def test_a_template_that_cannot_be_read_takes_no_other_with_it() -> None:
     body = {"data": [{"name": 7}, {"name": "a", "language": "en", "status": "PAUSED"}, None], "paging": {"next": "x?after=c"}}
-    found, cursor = parse_listing(Response(200, {}, json.dumps(body).encode()))
+    found, cursor = listed(json.dumps(body).encode())
     assert [(one.name, one.status) for one in found] == [("a", "PAUSED")]
     assert cursor == "c"
-    assert parse_listing(Response(200, {}, b"<html>")) == ([], None)
-    assert parse_listing(Response(500, {}, sample("templates-page1.response"))) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [
+        (200, b"<html>Sign in to the network</html>"),
+        (200, b"{}"),
+        (200, b'{"data": [], "paging": {"next": "https://graph.facebook.com/more"}}'),
+        (500, b'{"data": []}'),
+    ],
+)
+def test_a_page_that_cannot_be_read_is_not_an_empty_list(code: int, body: bytes) -> None:
+    assert parse_listing(Response(code, {}, body)) is None
 
 
 def test_the_check_asks_for_the_account_s_numbers() -> None:

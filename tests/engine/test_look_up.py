@@ -13,6 +13,7 @@ import pytest
 
 from campana.core.exchange import Request, Response
 from campana.engine import launch
+from campana.engine.vendors import VendorRefuses, sync_templates
 from campana.standin.config import Receipts
 from campana.standin.faults import Fault, Faults, ReceiptOdds, Rule
 from campana.standin.messages import Reply
@@ -25,13 +26,13 @@ PROXY = Response(200, {"content-type": "text/html"}, b"<html>Sign in to the netw
 
 
 @contextmanager
-def answering(world: World, change: Callable[[Response], Response]) -> Iterator[None]:
-    """Until the end of the block, what Twilio answers to a look-up comes to us changed."""
+def answering(world: World, change: Callable[[Response], Response], path: str = "/2010-04-01/") -> Iterator[None]:
+    """Until the end of the block, what the vendor answers when it is asked there comes to us changed."""
     handle = world.vendors.handle
 
     def changed(request: Request, now: int) -> Reply:
         reply = handle(request, now)
-        if request.method == "GET" and urlsplit(request.url).path.startswith("/2010-04-01/"):
+        if request.method == "GET" and path in urlsplit(request.url).path:
             return replace(reply, response=change(reply.response))
         return reply
 
@@ -143,3 +144,15 @@ async def test_a_message_of_an_ended_campaign_is_not_taken_for_the_lost_one(worl
     second = await world.launch(sms())
     await world.play(hours=1)
     assert [row.vendor_id for row in await world.attempts_of(ANA, second)] == [None, world.accepted(ANA)[1].id]
+
+
+NEXT_FOR_EVER = b'{"data": [], "paging": {"next": "https://graph.test/?after=a"}}'
+
+
+@pytest.mark.parametrize(("page", "why"), [(PROXY.body, "not a list"), (b"{}", "not a list"), (NEXT_FOR_EVER, "does not end")])
+async def test_a_list_of_templates_that_cannot_be_read_wipes_nothing(world: World, page: bytes, why: str) -> None:
+    with answering(world, lambda _: Response(200, {}, page), "message_templates"), pytest.raises(VendorRefuses, match=why):
+        await sync_templates(world.house, world.installation.workspace_id)
+    await world.launch(whatsapp())
+    await world.play(hours=1)
+    assert await world.outcome_of(ANA) == "delivered"

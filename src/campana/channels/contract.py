@@ -98,7 +98,7 @@ class Templates:
     """How a vendor's templates are listed, page by page."""
 
     request: Callable[[Any, str | None], Request]  # settings, cursor
-    parse: Callable[[Response], tuple[list[VendorTemplate], str | None]]
+    parse: Callable[[Response], tuple[list[VendorTemplate], str | None] | None]  # and the next cursor; None: not to be read
 
 
 @dataclass(frozen=True)

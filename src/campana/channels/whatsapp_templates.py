@@ -68,13 +68,16 @@ def listing_query(cursor: str | None) -> str:
     return f"fields={FIELDS}&limit=100" + (f"&after={quote(cursor, safe='', errors='replace')}" if cursor else "")
 
 
-def parse_listing(response: Response) -> tuple[list[VendorTemplate], str | None]:
+def parse_listing(response: Response) -> tuple[list[VendorTemplate], str | None] | None:
     """The templates of one page and the cursor of the next; one we cannot read is left out, and so not offered."""
     page = read(PAGE, response.body) if response.code == 200 else None
     if page is None:
-        return [], None
+        return None
+    following = _next(page.paging)
+    if following is None and page.paging and page.paging.next:
+        return None  # there are more, and we cannot tell where
     listed = [one for raw in page.data if (one := read(LISTED, bytes(raw)))]
-    return [_template(one) for one in listed], _next(page.paging)
+    return [_template(one) for one in listed], following
 
 
 def _template(one: Listed) -> VendorTemplate:

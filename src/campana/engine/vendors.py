@@ -11,6 +11,7 @@ from campana.core.ids import Id
 from campana.engine.house import CALL_TIMEOUT, Account, House
 from campana.store import accounts
 
+PAGES = 100  # of a vendor's list of templates
 BUSY = 429  # an answer all the same: the credentials are known
 
 
@@ -49,18 +50,24 @@ async def sync_templates(house: House, workspace_id: Id) -> None:
 
 
 async def _all_templates(house: House, account: Account, listing: Templates) -> list[VendorTemplate]:
-    """Page by page, until there is no next one."""
+    """Page by page, until there is no next one. A list that cannot be read whole is refused: it would replace what we know."""
     found: list[VendorTemplate] = []
     cursor: str | None = None
-    while True:
+    for _ in range(PAGES):
         answer = await house.exchange(listing.request(account.settings, cursor), house.boottime() + CALL_TIMEOUT)
         if not isinstance(answer, Response) or answer.code != 200:
-            said = f"HTTP {answer.code}" if isinstance(answer, Response) else answer.reason
-            raise VendorRefuses(
-                f"The templates of the integration {account.name!r} could not be read: {said}. Start again in a moment. "
-                "Nothing was sent."
-            )
-        page, cursor = listing.parse(answer)
-        found += page
+            raise _unread(account, f"HTTP {answer.code}" if isinstance(answer, Response) else answer.reason)
+        page = listing.parse(answer)
+        if page is None:
+            raise _unread(account, f"the answer is not a list of {account.channel.label}'s templates")
+        found += page[0]
+        cursor = page[1]
         if cursor is None:
             return found
+    raise _unread(account, "the list does not end")
+
+
+def _unread(account: Account, why: str) -> VendorRefuses:
+    return VendorRefuses(
+        f"The templates of the integration {account.name!r} could not be read: {why}. Start again in a moment. Nothing was sent."
+    )
