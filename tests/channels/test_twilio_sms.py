@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -71,7 +72,7 @@ ANSWERS: dict[str, tuple[int, Result]] = {
     "error-400-21614": (400, known("21614")),
     "error-401-20003": (401, known("20003")),
     "error-404-20404": (404, known("20404")),
-    "error-429-20429": (429, known("20429")),
+    "error-429-20429": (429, replace(known("20429"), throttled=True)),
     "error-500-20500": (500, known("20500")),
 }
 

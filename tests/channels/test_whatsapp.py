@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ ANSWERS: dict[str, tuple[int, Result]] = {
     "error-400-132000.response": (400, known("132000")),
     "error-400-132001.response": (404, known("132001")),
     "error-401-190.response": (401, known("190")),
-    "error-429-130429.response": (429, known("130429")),
+    "error-429-130429.response": (429, replace(known("130429"), throttled=True)),
     "error-503-2-transient.response": (503, known("2")),
 }
 
