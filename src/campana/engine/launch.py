@@ -48,6 +48,11 @@ def _step(kind: str, message: Message, senders: Mapping[str, SenderRow], channel
     if not sender.active:
         raise Refused(f"The sender {message.sender!r} is switched off. Switch it on, or choose another.")
     channel = channels[sender.kind]
+    if channel.needs_template and message.template is None:
+        raise Refused(
+            f"The {kind.replace('_', '-')} message is a text of your own, which {channel.label} takes only as the answer to "
+            "somebody who has just written. Give it a template instead: 'template', 'language' and 'values'."
+        )
     deadline = message.not_delivered_after or channel.default_deadline
     return Step(
         kind=kind,
@@ -144,18 +149,20 @@ def _check_content(c: Connection, house: House, run_id: Id, plan: Plan) -> None:
 
 def pause(c: Connection, run_id: Id, now: int) -> bool:
     """Nothing more is handed over; False when the run is not sending or scheduled."""
-    return campaigns.change_run(c, run_id, ["sending"], status="paused", paused_at=now)
+    return campaigns.change_run(c, run_id, ["scheduled", "sending"], status="paused", paused_at=now)
 
 
 def resume(c: Connection, run_id: Id, now: int) -> bool:
-    """The run goes on, and with it the senders and steps that its trouble had stopped."""
+    """The run goes on, and with it the senders and steps that its trouble had stopped. One that had not begun waits for its
+    start again."""
     run = campaigns.get_run(c, run_id)
     if run is None or run.status not in campaigns.LIVE:
         return False
     plan = Plan.model_validate_json(run.plan)
     accounts.resume_senders(c, [bytes.fromhex(step.sender) for step in plan.steps])
     flows.reopen(c, run_id)
-    return campaigns.change_run(c, run_id, ["paused"], status="sending", paused_at=None) or run.status != "paused"
+    goes_on = "scheduled" if run.started_at is None else "sending"
+    return campaigns.change_run(c, run_id, ["paused"], status=goes_on, paused_at=None) or run.status != "paused"
 
 
 def finish(c: Connection, run_id: Id, now: int) -> bool:
