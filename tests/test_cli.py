@@ -88,6 +88,23 @@ def test_ctrl_c_pauses_and_the_same_command_goes_on(tmp_path: Path) -> None:
     assert (books.lost, books.twice, books.problems) == (0, 0, [])
 
 
+def test_ctrl_c_while_the_file_is_read_launches_nothing(tmp_path: Path) -> None:
+    with world_in(tmp_path / "world") as world:
+        wait_for_port(world.vendor_port, world.start_vendors())
+        world.write_people(20_000)
+        process = world.start(*command(world))
+        until(
+            lambda: world.database.is_file() and stored(world, "SELECT count(*) FROM sqlite_master WHERE name = 'audience'"),
+            process,
+        )
+        until(lambda: stored(world, "SELECT count(*) FROM audience") > 0, process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130, world.log()
+        assert "nothing was sent" in world.log()
+        assert stored(world, "SELECT (SELECT count(*) FROM run) + (SELECT count(*) FROM audience)") == 0
+        assert stored(world, "SELECT count(*) FROM audience_row") == 0
+
+
 def changed_people(world: World) -> tuple[str, ...]:
     file = world.folder / "people-0.csv"
     file.write_text(file.read_text(encoding="utf-8") + "Somebody,+525512345678,2027-01-01\n", encoding="utf-8")

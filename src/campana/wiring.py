@@ -249,7 +249,7 @@ def _actions(house: House, workspace_id: Id) -> Actions:
         return lambda campaign_id: act(what, campaign_id, sentence)
 
     return Actions(
-        pause=action(launch.pause, "Only a campaign that is sending can be paused."),
+        pause=action(launch.pause, "Only a campaign that is scheduled or sending can be paused."),
         resume=action(launch.resume, "Only a paused campaign can go on."),
         finish=action(launch.finish, "This campaign is over already."),
     )

@@ -78,6 +78,21 @@ async def test_a_campaign_not_yet_started_can_be_ended(world: World) -> None:
     assert await world.status() == "ended"
 
 
+async def test_a_campaign_not_yet_started_can_be_paused_and_waits_for_its_start_again(world: World) -> None:
+    start = NINE + HOUR
+    await world.launch(sms(), people=[ANA], start=start)
+    assert await world.act(launch.pause)
+    await world.play(minutes=30)
+    assert await world.act(launch.resume)
+    assert await world.status() == "scheduled"
+    assert await world.act(launch.pause)
+    await world.play(hours=1)
+    assert world.accepted() == []
+    assert await world.act(launch.resume)  # its start is past: it begins at once
+    await world.play()
+    assert [line.at for line in world.accepted()] == [world.clock.now()]
+
+
 async def test_finish_is_final_and_gives_everybody_an_outcome(worlds: Worlds) -> None:
     world = await worlds(pace=8)
     await world.launch(sms(), fallbacks=[whatsapp()], follow_ups=[sms("again")], people=numbers(40))

@@ -19,7 +19,7 @@ from campana.core.flaws import flaws
 from campana.core.ids import Id
 from campana.core.schedule import start_moment
 from campana.engine import launch
-from campana.engine.load import discard_audience, fingerprint, load_audience
+from campana.engine.load import Stopped, discard_audience, fingerprint, load_audience
 from campana.engine.vendors import check_accounts, sync_templates
 from campana.settings import Settings
 from campana.store import audiences, campaigns, reports
@@ -79,7 +79,11 @@ async def run(settings: Settings, campaign: Path, audience: Path, as_json: bool)
     began = time.monotonic()
     async with open_installation(settings) as installation:
         on_signals(installation.stop)
-        run_id = await prepare(installation, file, audience)
+        try:
+            run_id = await prepare(installation, file, audience)
+        except Stopped:
+            say("Stopped before anything was launched: nothing was sent. The same command begins again.")
+            return PAUSED
         if not settings.public_url and vendors_outside(installation):
             say("CAMPANA_PUBLIC_URL is not set: vendors outside this machine cannot tell receipts and replies.")
         progress = await follow(installation, run_id)
@@ -94,7 +98,8 @@ def vendors_outside(installation: Installation) -> bool:
 
 
 async def prepare(installation: Installation, file: CampaignFile, audience: Path) -> Id:
-    """The run of this campaign and audience: the one there is, gone on with, or a new one."""
+    """The run of this campaign and audience: the one there is, gone on with, or a new one. Raises Stopped when asked to stop
+    before there is one."""
     house, workspace_id = installation.house, installation.workspace_id
     known = await house.db.read(campaigns.find_by_name, workspace_id, file.name)
     definition = file.model_dump_json(by_alias=True)
@@ -108,11 +113,14 @@ async def prepare(installation: Installation, file: CampaignFile, audience: Path
         say(notice)
     with bar() as shown:
         task = shown.add_task("Reading", total=None, said="")
-        audience_id = await load_audience(house, workspace_id, audience, file.audience, lambda n: shown.update(task, completed=n))
+        counted, stopping = lambda n: shown.update(task, completed=n), installation.stop.is_set
+        audience_id = await load_audience(house, workspace_id, audience, file.audience, counted, stopping)
     try:
+        if installation.stop.is_set():
+            raise Stopped
         now = house.clock.now()
         return await house.db.run(launch.launch, house, workspace_id, file, definition, audience_id, starts_at, now)
-    except launch.Refused:
+    except (launch.Refused, Stopped):
         await discard_audience(house, audience_id)
         raise
 

@@ -17,23 +17,35 @@ from campana.sources.table import LoadedRow, Opened, fingerprint, load_checked
 from campana.store import audiences
 from campana.store.database import Priority
 
-__all__ = ["BadAudience", "discard_audience", "fingerprint", "load_audience"]
+__all__ = ["BadAudience", "Stopped", "discard_audience", "fingerprint", "load_audience"]
 
 AT_ONCE = 1000  # rows of one transaction, so that nobody waits long for the writer
 
 
+class Stopped(Exception):
+    """Somebody asked to stop before the file was read to its end; nothing of it is left."""
+
+
 async def load_audience(
-    house: House, workspace_id: Id, path: Path, spec: AudienceSpec, loaded: Callable[[int], object] = lambda rows: None
+    house: House,
+    workspace_id: Id,
+    path: Path,
+    spec: AudienceSpec,
+    loaded: Callable[[int], object] = lambda rows: None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Id:
     """Stores the audience of a file and returns it; `loaded` is told how many rows there are so far.
 
-    Raises BadAudience with a sentence when it cannot be used as it is; nothing of it is left then.
+    Raises BadAudience with a sentence when it cannot be used as it is, Stopped when `stopping` says so; nothing of it is left
+    then.
     """
     db, audience_id = house.db, new_id(house.clock.now())
     parts = load_checked(path, spec)
     rows = 0
     try:
         while (part := await asyncio.to_thread(next, parts, None)) is not None:
+            if stopping():
+                raise Stopped
             if isinstance(part, Opened):
                 await db.at(Priority.LOAD, _create, audience_id, workspace_id, path, part, house.clock.now())
             elif isinstance(part, Summary):
@@ -45,8 +57,10 @@ async def load_audience(
                     await db.at(Priority.LOAD, audiences.add_rows, audience_id, batch)
                 rows += len(part)
                 loaded(rows)
-    except BaseException:
+    except BaseException as error:
         await discard_audience(house, audience_id)
+        if isinstance(error, BadAudience) and stopping():
+            raise Stopped from error  # Ctrl-C ends the reading process, too
         raise
     finally:
         await asyncio.to_thread(_close, parts)

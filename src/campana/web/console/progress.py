@@ -85,7 +85,7 @@ class View:
 
 
 ALLOWED: Mapping[str, frozenset[str]] = {
-    "scheduled": frozenset({"finish"}),
+    "scheduled": frozenset({"pause", "finish"}),
     "sending": frozenset({"pause", "finish"}),
     "paused": frozenset({"resume", "finish"}),
 }
