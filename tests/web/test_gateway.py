@@ -252,11 +252,7 @@ async def test_the_longest_body_is_taken_and_a_longer_one_is_not(house: House) -
     status, headers, _ = await house.ask(*chunked(b"x" * 1_000_000, b"x" * 1_000_000, b"x" * 1_000_000, b"x" * 1_000_000))
     assert (status, headers["connection"]) == (413, "close")
     assert len(house.store.kept) == 1
-
-
-async def test_each_channel_says_how_long_a_webhook_may_be(house: House) -> None:
-    bodies = [b"1".rjust(length) for length in (64, 65)]
-    assert [await house.post(body, "/hooks/chime") for body in bodies] == [200, 413]
+    assert [await house.post(b"1".rjust(length), "/hooks/chime") for length in (64, 65)] == [200, 413]  # as its channel says
 
 
 @pytest.mark.parametrize("house", [{"body_seconds": 0.05}], indirect=True)
