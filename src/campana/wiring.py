@@ -19,7 +19,7 @@ from campana.clock import Clock, SystemClock, boottime
 from campana.core.durations import Durations
 from campana.core.flaws import flaws
 from campana.core.ids import Id
-from campana.engine import launch, recover, report
+from campana.engine import launch, recover, report, tidy
 from campana.engine.house import Account, Exchange, House
 from campana.engine.journal import Journal
 from campana.engine.worker import Worker
@@ -147,6 +147,7 @@ async def open_installation(
             while await db.run(recover.recover, installation.house, clock.now(), True):
                 pass
             journal.forget_others()
+            await tidy.discard_unfinished(installation.house)
             yield installation
         finally:
             if journal:

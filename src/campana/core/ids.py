@@ -37,6 +37,11 @@ def new_id(now: int) -> Id:
     return ((millis << 16) | 0x7000 | fraction).to_bytes(8, "big") + uuid_utils.uuid7().bytes[8:]
 
 
+def first_id(at: int) -> Id:
+    """No id made at `at` or later is below this one."""
+    return (at // 1000 << 16).to_bytes(8, "big") + bytes(8)
+
+
 def id_of(text: str) -> Id | None:
     """The id that `text` spells (32 hex digits), or None when it spells none."""
     if len(text) != 32:

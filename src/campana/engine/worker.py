@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import Connection
 
 from campana.core.ids import Id
-from campana.engine import cut, receive, reconcile, recover, wake
+from campana.engine import cut, receive, reconcile, recover, tidy, wake
 from campana.engine.house import House
 from campana.engine.send import send_unit
 from campana.store import campaigns, counters, flows, messages, recipients, units
@@ -44,9 +44,9 @@ async def pump(house: House) -> int:
 
 
 def house_keeping(c: Connection, house: House, now: int) -> int:
-    """Folds figures, and says of runs that they are over."""
+    """Folds figures, says of runs that they are over, and removes what is old."""
     folded = counters.fold(c)
-    return folded + len(wake.finish_runs(c, now))
+    return folded + len(wake.finish_runs(c, now)) + tidy.tidy(c, now)
 
 
 def claim(c: Connection, house: House, now: int) -> Unit | None:

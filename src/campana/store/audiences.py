@@ -49,6 +49,11 @@ def discard(c: Connection, audience_id: Id, at_most: int = 5000) -> bool:
     return bool(gone)
 
 
+def unfinished(c: Connection) -> list[Id]:
+    """Audiences whose file was not read to its end."""
+    return list(c.scalars(select(audience.c.id).where(audience.c.loaded.is_(False))))
+
+
 def facts(c: Connection, audience_id: Id) -> Any:
     """None, or file_name, fingerprint, columns, loaded, rows, offered, summary."""
     a = audience.c

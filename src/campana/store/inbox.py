@@ -59,6 +59,12 @@ def keep_strays(c: Connection, workspace_id: Id, integration: str, words: Sequen
         c.execute(insert(stray), rows)
 
 
+def forget_strays(c: Connection, before: Id, limit: int) -> int:
+    """Removes the oldest strays below that id. Returns how many."""
+    oldest = select(stray.c.id).where(stray.c.id < before).order_by(stray.c.id).limit(limit)
+    return c.execute(stray.delete().where(stray.c.id.in_(oldest.scalar_subquery()))).rowcount
+
+
 def add_inbound(c: Connection, row: dict[str, Any]) -> bool:
     """Keeps what a person wrote; False when it was there already (vendors tell things twice)."""
     return c.execute(upsert(c, inbound).values(**row).on_conflict_do_nothing()).rowcount == 1

@@ -235,6 +235,12 @@ def record_exchanges(c: Connection, rows: Iterable[tuple[Id, Id, str, str]], now
     run_many(c, "exchange", insert(exchange), values)
 
 
+def forget_exchanges(c: Connection, before: Id, limit: int) -> int:
+    """Removes the oldest exchanges below that id. Returns how many."""
+    oldest = select(exchange.c.id).where(exchange.c.id < before).order_by(exchange.c.id).limit(limit)
+    return c.execute(exchange.delete().where(exchange.c.id.in_(oldest.scalar_subquery()))).rowcount
+
+
 def decisions_of(c: Connection, recipient_id: Id) -> list[Any]:
     """A person's decisions, oldest first."""
     d = decision.c
