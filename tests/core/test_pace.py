@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campana.core.pace import SECOND, chunk_size, may_start, reserve
+from campana.core.pace import SECOND, chunk_size, reserve
 
 RATES = st.sampled_from([0.1, 0.5, 1.0, 3.0, 7.0, 10.0, 80.0, 333.0, 1000.0])
 
@@ -30,17 +30,6 @@ def test_no_window_takes_more_than_the_rate_and_a_burst(rate: float, burst: int,
             window = moment - started[first][0] + 1  # rounding is to a microsecond
             assert taken <= rate * window / SECOND + heaviest
     assert all(earlier[0] <= later[0] for earlier, later in pairwise(started))
-
-
-@given(RATES, st.integers(1, 20), st.integers(-5 * SECOND, 5 * SECOND))
-def test_what_may_start_now_is_ready_now_and_one_more_is_not(rate: float, burst: int, ahead: int) -> None:
-    now = 1_700_000_000 * SECOND
-    fits = may_start(now + ahead, now, rate, burst)
-    assert 0 <= fits <= burst
-    if fits:
-        assert reserve(now + ahead, now, fits, rate, burst)[1] == now
-    if fits < burst:
-        assert reserve(now + ahead, now, fits + 1, rate, burst)[1] > now
 
 
 def test_a_sender_at_rest_starts_a_burst_at_once_and_then_keeps_time() -> None:

@@ -182,7 +182,6 @@ HOT = [
     ("next clock or step", lambda c: recipients.next_due(c, [ONE], NOW)),
     ("open people of a run", lambda c: recipients.open_people(c, ONE, 9)),
     ("whether all is over", lambda c: recipients.all_done(c, ONE)),
-    ("how many are open", lambda c: recipients.count_open(c, ONE)),
     ("a page of people", lambda c: recipients.after(c, ONE, 0, 9)),
     ("journeys of a contact", lambda c: recipients.of_contact(c, ONE)),
     ("messages by id", lambda c: messages.load(c, SOME)),
@@ -197,7 +196,6 @@ SORTED_BY_INDEX |= {"messages to ask about", "when to ask next"}
 OWN_INDEX = {
     "open people of a run": "recipient_open",
     "whether all is over": "recipient_open",
-    "how many are open": "recipient_open",
     "messages to ask about": "message_ask",
     "when to ask next": "message_ask",
 }

@@ -18,13 +18,6 @@ def reserve(tat: int, now: int, weight: int, rate: float, burst: int) -> tuple[i
     return new_tat, max(now, new_tat - max(_cost(burst, rate), cost))
 
 
-def may_start(tat: int, now: int, rate: float, burst: int) -> int:
-    """The weight that would fit at this moment."""
-    left = _cost(burst, rate) - max(0, tat - now)
-    weight = round(left * rate / SECOND)
-    return max(0, weight if _cost(weight, rate) <= left else weight - 1)
-
-
 def chunk_size(rate: float, batch: int, can_ask: bool) -> int:
     """How many messages are started together: a quarter of a second of work, few where a lost answer stays lost."""
     size = max(1, min(int(rate / 4), max(50, batch)))

@@ -15,7 +15,7 @@ from campana.core.ids import Id, new_id
 from campana.core.message import Reach
 from campana.core.template import compile_text, unknown_fields
 from campana.engine.house import House
-from campana.store import accounts, audiences, campaigns, flows, recipients
+from campana.store import accounts, audiences, campaigns, flows
 from campana.store.accounts import SenderRow
 
 
@@ -168,8 +168,3 @@ def resume(c: Connection, run_id: Id, now: int) -> bool:
 def finish(c: Connection, run_id: Id, now: int) -> bool:
     """Ends the run for good: one row, which *start* sees at once. False when it is over already."""
     return campaigns.change_run(c, run_id, ["scheduled", "sending", "paused"], status="ended", finished_at=now)
-
-
-def people_left(c: Connection, run_id: Id) -> int:
-    """How many people would get nothing more if the run were ended now."""
-    return recipients.count_open(c, run_id)

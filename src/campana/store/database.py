@@ -36,11 +36,10 @@ class Priority(IntEnum):
     """Whose writing comes first when several wait."""
 
     GATEWAY = 0
-    REPLY = 1
-    SETTLE = 2
-    RECEIVE = 3
-    PUMP = 4
-    LOAD = 5
+    SETTLE = 1
+    RECEIVE = 2
+    PUMP = 3
+    LOAD = 4
 
 
 class StoreTrouble(RuntimeError):

@@ -293,10 +293,3 @@ def after(c: Connection, run_id: Id, number: int, limit: int) -> Sequence[Any]:
         .order_by(r.id)
         .limit(limit)
     ).all()
-
-
-def count_open(c: Connection, run_id: Id) -> int:
-    """How many journeys of a run are not over."""
-    low, high = id_range(run_id)
-    where = (recipient.c.id.between(low, high), OPEN)
-    return c.scalar(select(func.count()).select_from(recipient).with_hint(*BY_OPEN).where(*where)) or 0
