@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 KILLS ?= 10
 DEMO ?=
+BENCH ?=
 
-.PHONY: setup demo test lint conformance chaos clean
+.PHONY: setup demo test lint conformance chaos bench clean
 
 setup: .venv/ready
 
@@ -34,6 +35,10 @@ conformance: setup
 # Kills processes at random moments, KILLS times, then balances the books.
 chaos: setup
 	$(BIN)/python -m tests.chaos.run --kills $(KILLS)
+
+# Figures, each beside its limit of the same run; exit 1 when a floor is missed.
+bench: setup
+	$(BIN)/python -m bench $(BENCH)
 
 clean:
 	rm -rf .venv node_modules src/campana/web/console/static/dist

@@ -9,9 +9,11 @@ import sys
 
 import uvloop
 
+from bench.audience import audience, cutting
+from bench.restart import restart
 from bench.send import send
 
-ALL = {"send": send}
+ALL = {"send": send, "import": audience, "cut": cutting, "restart": restart}
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ class Figure:
     limit_per_second: float
     floor: float | None = None
     most_us: float | None = None
+    least: float | None = None  # units a second
 
     @property
     def ratio(self) -> float:
@@ -27,19 +28,27 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether both floors are met."""
-        return (self.floor is None or self.ratio >= self.floor) and (self.most_us is None or self.cpu_us <= self.most_us)
+        """Whether every floor is met."""
+        slow = self.floor is not None and self.ratio < self.floor
+        dear = self.most_us is not None and self.cpu_us > self.most_us
+        few = self.least is not None and self.per_second < self.least
+        return not (slow or dear or few)
 
     def line(self) -> str:
         """The figure for people."""
-        said = f"{self.name}: {self.per_second:,.0f} {self.unit}/s, {self.cpu_us:.0f} us CPU each"
-        said += f"; {self.limit} {self.limit_per_second:,.0f}/s, ratio {self.ratio:.2f}"
+        said = f"{self.name}: {_shown(self.per_second)} {self.unit}/s, {self.cpu_us:,.0f} us CPU each"
+        said += f"; {self.limit} {_shown(self.limit_per_second)}/s, ratio {self.ratio:.2f}"
         wants = [f"ratio {self.floor}"] * (self.floor is not None) + [f"{self.most_us:.0f} us"] * (self.most_us is not None)
+        wants += [f"{_shown(self.least)}/s"] if self.least is not None else []
         return f"{said} ({'met' if self.met else 'MISSED'}: {', '.join(wants)})" if wants else said
 
     def facts(self) -> dict[str, Any]:
         """The figure for programs."""
         return {**asdict(self), "ratio": self.ratio, "met": self.met}
+
+
+def _shown(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2f}"
 
 
 class Stopwatch:

@@ -1,0 +1,67 @@
+"""Invented people, and an installation that knows one sender."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from campana.core.campaign import CampaignFile
+from campana.core.ids import Id, new_id
+from campana.engine import launch, wake
+from campana.settings import SenderSettings, Settings
+from campana.store import audiences
+from campana.wiring import Installation, open_installation
+
+ACCOUNT = {"kind": "twilio_sms", "account_sid": "AC" + "0" * 32, "auth_token": "bench"}
+COLUMNS = ("name", "phone", "day", "plan")
+
+
+def row(at: int) -> tuple[str, str, str, str]:
+    """The person of that number."""
+    return f"Ana {at}", f"+5255{10_000_000 + at:08d}", "2027-01-01", "Home 1G"
+
+
+def write_csv(path: Path, n: int) -> Path:
+    """N people as a file."""
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(COLUMNS)
+        out.writerows(row(at) for at in range(n))
+    return path
+
+
+@contextlib.asynccontextmanager
+async def installation(folder: Path, vendor: str) -> AsyncIterator[Installation]:
+    """An installation on SQLite (FULL) in `folder`, whose one sender is as fast as it can be."""
+    settings = Settings(
+        database=f"sqlite:///{folder / 'bench.db'}",
+        data=folder,
+        port=0,
+        integrations={"sms": {**ACCOUNT, "base_url": vendor}},
+        senders={"s": SenderSettings(integration="sms", address="+15550100", pace=1e6)},
+    )
+    async with open_installation(settings) as campana:
+        yield campana
+
+
+async def enrolled(campana: Installation, n: int) -> Id:
+    """The run of a campaign whose N people are enrolled and wait."""
+    house, db, now = campana.house, campana.house.db, campana.house.clock.now()
+    audience_id = new_id(now)
+    await db.run(audiences.create, audience_id, campana.workspace_id, "bench", "bench", json.dumps(COLUMNS), now)
+    for first in range(0, n, 1000):
+        rows = [
+            {"number": at + 1, "cells": json.dumps(row(at)), "phone": row(at)[1], "email": None, "issues": None, "left_out": None}
+            for at in range(first, min(n, first + 1000))
+        ]
+        await db.run(audiences.add_rows, audience_id, rows)
+    await db.run(audiences.finish, audience_id, n, n, "{}")
+    file = CampaignFile.model_validate({"name": "bench", "primary": {"from": "s", "text": "Hi {{name}}, see you on {{day}}."}})
+    run_id = await db.run(launch.launch, house, campana.workspace_id, file, "{}", audience_id, now, now)
+    await db.run(wake.start_runs, house, now)
+    while await db.run(wake.enrol, house, house.clock.now()):
+        pass
+    return run_id
