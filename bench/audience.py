@@ -14,7 +14,6 @@ from campana.engine.cut import cut
 from campana.engine.load import load_audience
 from campana.store.units import SIZE
 
-
 COPY = "INSERT INTO bare SELECT id, due_at FROM recipient LIMIT ?"
 
 
