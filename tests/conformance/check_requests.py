@@ -197,7 +197,7 @@ CHECKS = {"twilio": ("Twilio", check_twilio), "whatsapp": ("WhatsApp", check_wha
 
 
 def main() -> int:
-    """Checks all vendors; 1 when something does not fit or a file is missing. A clone without that folder has nothing to check."""
+    """Checks all vendors; 1 when something does not fit or a file is missing. Without that folder there is nothing to check."""
     named = os.environ.get("CAMPANA_VENDOR_SPECS")
     folder = Path(named or ROOT.parent / "shared" / "specs")
     if not named and not folder.is_dir():
