@@ -90,8 +90,8 @@ class Faults:
             self.note(f"asked another host: {request.url}")
 
     def _failed(self, request: Request) -> None:
-        # A stream ends when its page is left, and a download is no page: neither is a fault.
-        if "/stream" not in request.url and not request.url.endswith(".csv"):
+        # What a page asked for ends when the page is left, and a download is no page: neither is a fault.
+        if "ERR_ABORTED" not in (request.failure or "") and not request.url.endswith(".csv"):
             self.note(f"failed: {request.url} {request.failure}")
 
 

@@ -44,7 +44,10 @@ def test_the_list_is_filtered_by_chips_and_search_in_the_address(page: Page, wor
     page.reload()
     expect(names).to_have_text(["Visit reminders"])
     page.get_by_role("link", name="Remove this filter").click()
+    expect(page).to_have_url(re.compile(r"campaigns\?status=sending$"))
+    page.wait_for_load_state()  # the key is heard once the new page's script runs
     page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("nobody has this name")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="No campaign matches these filters.")).to_be_visible()
