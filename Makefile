@@ -13,8 +13,9 @@ setup: .venv/ready
 .venv/ready: pyproject.toml hatch_build.py package-lock.json build.mjs $(wildcard frontend/*) $(wildcard src/campana/web/console/locale/*/LC_MESSAGES/*.po) $(wildcard src/campana/web/console/templates/*.html)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "Python 3.11 or newer with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; give it as PYTHON=python3.11." >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1" >&2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev >&2
+	@echo "Setting up .venv and the console's assets; the first time takes a minute or two." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev >&2
 	@touch $@
 
 demo: setup
