@@ -38,8 +38,9 @@ class Figure:
         """The figure for people."""
         said = f"{self.name}: {_shown(self.per_second)} {self.unit}/s, {self.cpu_us:,.0f} us CPU each"
         said += f"; {self.limit} {_shown(self.limit_per_second)}/s, ratio {self.ratio:.2f}"
-        wants = [f"ratio {self.floor}"] * (self.floor is not None) + [f"{self.most_us:.0f} us"] * (self.most_us is not None)
-        wants += [f"{_shown(self.least)}/s"] if self.least is not None else []
+        wants = [] if self.floor is None else [f"ratio {self.floor}"]
+        wants += [] if self.most_us is None else [f"{self.most_us:.0f} us"]
+        wants += [] if self.least is None else [f"{_shown(self.least)}/s"]
         return f"{said} ({'met' if self.met else 'MISSED'}: {', '.join(wants)})" if wants else said
 
     def facts(self) -> dict[str, Any]:
