@@ -9,7 +9,7 @@ function options(el, lang) {
   const number = new Intl.NumberFormat(lang);
   const axis = { stroke: css("--muted"), font, ticks: { show: false } };
   return {
-    width: el.clientWidth, height: el.clientHeight, legend: { show: false }, padding: [12, 8, 0, 0],
+    width: el.clientWidth, height: el.clientHeight, legend: { show: false }, padding: [12, 24, 0, 0],
     cursor: { points: { size: 8, fill: css("--chart") }, y: false },
     tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), el.dataset.zone),
     scales: { y: { range: (_plot, _min, max) => [0, Math.max(max * 1.1, 5)] } },
