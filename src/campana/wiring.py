@@ -59,26 +59,34 @@ class Installation:
     async def serve(self, bound: asyncio.Event | None = None) -> None:
         """Turns the wheels and serves console and gateway until `stop` is set; what was handed over is settled then."""
 
+        bound = bound or asyncio.Event()
+
         def listening(port: int) -> None:
             self.port = port
             self.public_url = (self.settings.public_url or self.console_url).rstrip("/")
-            if bound:
-                bound.set()
+            bound.set()
 
         web = asyncio.create_task(web_app.serve(self.app, self.settings.host, self.settings.port, self.stop, listening))
-        wheels = asyncio.create_task(self.worker.run())
+        wheels = asyncio.create_task(self._turn_once_bound(bound))
         ending = asyncio.create_task(self.stop.wait())
         try:
             await asyncio.wait({web, wheels, ending}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.stop.set()
             self.worker.stop()
+            if not bound.is_set():
+                wheels.cancel()  # they never began
             results = await asyncio.gather(web, wheels, return_exceptions=True)
             await self.gateway.close()
             ending.cancel()
         for result in results:
-            if isinstance(result, BaseException):
+            if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result
+
+    async def _turn_once_bound(self, bound: asyncio.Event) -> None:
+        """Nothing is sent before vendors have an address to tell receipts to."""
+        await bound.wait()
+        await self.worker.run()
 
 
 @contextlib.contextmanager
