@@ -11,6 +11,7 @@ import msgspec
 from pydantic import Field, ValidationError
 
 from campana.core.exchange import Request, Response
+from campana.core.flaws import flaws
 from campana.standin.faults import Faults, Model
 from campana.standin.numbers import person_of
 from campana.standin.vendors import Vendors
@@ -62,8 +63,7 @@ class Control:
         try:
             return route(request.body, now)
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors()]
-            return _problem(400, "; ".join(lines))
+            return _problem(400, "; ".join(flaws(error)))
 
     def _state(self, body: bytes, now: int) -> Response:
         vendors = self._vendors
