@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-import uvicorn
 from litestar import Litestar, Response
 from litestar.config.compression import CompressionConfig
 from litestar.config.csrf import CSRFConfig
@@ -23,13 +19,14 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from campana.web.console import assets, campaigns, progress
 from campana.web.console.page import Actions, AnyRequest, Console, Desk, Face, Refused, draw, open_desk
+from campana.web.health import Health, measured, probed
+from campana.web.listen import PortTaken, serve_until
 from campana.web.live import Live
 
 __all__ = ["Actions", "Application", "Console", "Face", "PortTaken", "Refused", "create_app", "serve"]
 
 log = structlog.get_logger(__name__)
 HOOKS = "/hooks/"
-GRACE = 5  # seconds that answers in flight have when the server stops
 ROUTES = (
     assets.asset,
     campaigns.home,
@@ -63,10 +60,6 @@ HEADERS = {
 }
 
 
-class PortTaken(OSError):
-    """The address cannot be listened on. The sentence says what to do."""
-
-
 @dataclass(frozen=True)
 class Application:
     """The whole web side. Its streams end when they are told to, so that a server can stop."""
@@ -78,11 +71,17 @@ class Application:
         await self.asgi(scope, receive, send)
 
 
-def create_app(console: Console, live: Live | None = None, guard: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> Application:
-    """Puts gateway and console together. What is not asked of a loopback name reaches the gateway only."""
+def create_app(
+    console: Console,
+    live: Live | None = None,
+    guard: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    health: Health | None = None,
+) -> Application:
+    """Puts gateway and console together. What is not asked of a loopback name reaches the gateway and the probes only."""
     live = live or Live(console.changed)
     pages = secured(_pages(open_desk(console, live), console.secret))
-    return Application(guard(_front(console.gateway, pages)), live)
+    front = _front(console.gateway, pages)
+    return Application(guard(front) if health is None else probed(health, guard(measured(health, front))), live)
 
 
 def _pages(desk: Desk, secret: str) -> ASGIApp:
@@ -139,56 +138,8 @@ def _crashed(request: AnyRequest, error: Exception) -> Response[Any]:
     return draw(request, "error.html", status=500, code=500, sentence="")
 
 
-class _Server(uvicorn.Server):
-    """Signals belong to whoever owns the event loop."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            sentence = f"Port {port} is taken by another program. Stop it, or choose another port with CAMPANA_PORT."
-        else:
-            sentence = f"Cannot listen on {host} port {port}: {error.strerror}. Choose others with CAMPANA_HOST and CAMPANA_PORT."
-        raise PortTaken(sentence) from error
-
-
 async def serve(
     app: Application, host: str, port: int, stop: asyncio.Event, bound: Callable[[int], None] = lambda port: None
 ) -> None:
-    """Serves until `stop` is set, inside the running event loop. `bound` is told the port, once requests are taken.
-
-    Raises PortTaken when the address is not free.
-    """
-    listener = _listen(host, port)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=GRACE,
-        )
-    )
-
-    async def end_when_told() -> None:
-        await stop.wait()
-        app.live.stop()
-        server.should_exit = True
-
-    ending = asyncio.create_task(end_when_told())
-    bound(listener.getsockname()[1])  # connections wait in the backlog until the server takes them
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        ending.cancel()
-        app.live.stop()
-        listener.close()
+    """Serves until `stop` is set. `bound` is told the port, once requests are taken. Raises PortTaken when it is not free."""
+    await serve_until(stop, app, host, port, bound, app.live.stop)
