@@ -7,6 +7,7 @@ from collections import defaultdict
 from sqlalchemy import Connection
 
 from campana.store import flows, units
+from campana.store.dialect import alone
 from campana.store.flows import OpenFlow
 
 AHEAD_SECONDS = 5
@@ -15,6 +16,8 @@ AT_ONCE = 2000  # people a transaction takes, so that nobody waits for the write
 
 def cut(c: Connection, now: int) -> int:
     """Cuts what is due into units. Returns how many people it put into their hands; 0 when there is nothing to do."""
+    if not alone(c, "cut"):
+        return 0
     cut_already = units.outstanding(c)
     by_sender: dict[bytes, list[OpenFlow]] = defaultdict(list)
     for one in flows.open_flows(c, now):

@@ -131,8 +131,9 @@ def _take_receipts(c: Connection, house: House, receipts: Sequence[tuple[Account
                 inbox.keep_strays(c, workspace_id, account.name, [f"receipt for no message of ours: {one}"], now)
             else:
                 rows[row.id] = row
+    people = {person.id: person for person in recipients.lock(c, {row.recipient_id for row in rows.values()})}
+    rows = messages.load(c, rows)  # as they are now that nobody else changes them
     known = {row.vendor_id: row for row in rows.values() if row.vendor_id}
-    people = {person.id: person for person in recipients.load(c, sorted({row.recipient_id for row in rows.values()}))}
     changes = Changes(now)
     settling = {account.id: Settling(house, account, changes) for account, _ in receipts}
     for account, one in sorted(receipts, key=lambda pair: pair[1].status):
@@ -216,6 +217,7 @@ def _take_inbound(c: Connection, house: House, account: Account, workspace_id: I
     """A reply ends the journey it belongs to; STOP reaches all of the person's journeys."""
     quoted = messages.by_vendor_id(c, workspace_id, event.quotes) if event.quotes else None
     contact_id = _whose(c, workspace_id, event, quoted, now)
+    contacts.lock(c, contact_id)
     journeys = recipients.of_contact(c, contact_id)
     theirs = _belongs_to(journeys, quoted)
     medium = account.channel.suppresses

@@ -119,7 +119,7 @@ def settle(
     c: Connection, house: House, account: Account, look_up: LookUp, row: MessageRow, address: str, asked: Asked, now: int
 ) -> None:
     """Writes down what asking brought, unless a receipt was faster."""
-    fresh = messages.load(c, [row.id]).get(row.id)
+    fresh = _locked(c, row)
     if fresh is None:
         return
     if fresh.status >= Status.QUEUED:
@@ -145,6 +145,12 @@ def settle(
         give_up(c, house, row, now, PERHAPS_TAKEN)
     else:
         _never_taken(c, house, row, now)
+
+
+def _locked(c: Connection, row: MessageRow) -> MessageRow | None:
+    """The message as it is now that nobody else changes it."""
+    recipients.lock(c, [row.recipient_id])
+    return messages.load(c, [row.id]).get(row.id)
 
 
 def _may_be_ours(outgoing: Outgoing, held: Found) -> bool:
@@ -174,7 +180,7 @@ def _never_taken(c: Connection, house: House, row: MessageRow, now: int) -> None
 
 def give_up(c: Connection, house: House, row: MessageRow, now: int, reason: str = NO_WORD) -> None:
     """Nobody can tell and no receipt came: unknown, for people to see. The step's deadline goes on."""
-    fresh = messages.load(c, [row.id]).get(row.id)
+    fresh = _locked(c, row)
     if fresh is None or fresh.status >= Status.QUEUED:
         messages.ask_again(c, row.id, None, row.asks)
         return

@@ -10,6 +10,7 @@ from campana.engine.changes import Changes
 from campana.engine.house import House
 from campana.engine.settle import first_ask
 from campana.store import messages, recipients, units
+from campana.store.dialect import alone
 from campana.store.messages import News
 from campana.store.units import Unit
 
@@ -21,6 +22,8 @@ def recover(c: Connection, house: House, now: int, everything: bool = False) -> 
 
     With `everything`, leases do not matter: only for the one process there is, before it starts to work.
     """
+    if not alone(c, "recover"):
+        return 0
     lost = units.abandoned(c, now, everything)
     for unit in lost:
         _recover_unit(c, house, unit, now)
@@ -29,9 +32,8 @@ def recover(c: Connection, house: House, now: int, everything: bool = False) -> 
 
 def _recover_unit(c: Connection, house: House, unit: Unit, now: int) -> None:
     changes = Changes(now)
-    attempts = messages.open_in_unit(c, unit.id)
-    people = {person.id: person for person in recipients.load(c, sorted(one.recipient_id for one in attempts))}
-    for row in attempts:
+    people = {person.id: person for person in recipients.lock(c, messages.people_open_in_unit(c, unit.id))}
+    for row in messages.open_in_unit(c, unit.id):
         person = people[row.recipient_id]
         shape = house.plan_of_run(c, row.run_id).shape
         current = person.message_id == row.id

@@ -38,8 +38,8 @@ def settle(c: Connection, house: House, chunk: Chunk, answers: Sequence[Called],
     account = chunk.account
     if account is None:
         return
-    rows = messages.load(c, [one.outgoing.id for one in chunk.started])
-    people = {person.id: person for person in recipients.load(c, sorted(one.person_id for one in chunk.started))}
+    people = {person.id: person for person in recipients.lock(c, [one.person_id for one in chunk.started])}
+    rows = messages.load(c, [one.outgoing.id for one in chunk.started])  # locked with their people
     changes = Changes(now)
     settling = Settling(house, account, changes, chunk.setbacks)
     for one, called in zip(chunk.started, answers, strict=True):

@@ -48,7 +48,7 @@ class Chunk:
 
 def start(c: Connection, house: House, unit: Unit, now: int) -> Chunk:
     """Writes the next attempts down, if all gates let them through; they are durable when this returns."""
-    held = units.hold(c, unit, now, now + house.lease)
+    held = units.hold(c, unit, now, house.lease)
     if held is None:
         return Chunk()
     gates = units.gates(c, unit.flow_id)
@@ -98,7 +98,7 @@ def _start_chunk(
     full = False
     while cursor < unit.size and len(started) < size and not full:
         ids = unit.ids(cursor, cursor + size - len(started))
-        people = {person.id: person for person in recipients.load(c, ids)}
+        people = {person.id: person for person in recipients.lock(c, ids)}
         barred = suppressions.among(c, gates.workspace_id, {_address(channel, one) or "" for one in people.values()})
         for one in ids:
             person = people.get(one)

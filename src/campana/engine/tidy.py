@@ -8,7 +8,7 @@ from campana.core.durations import DAY
 from campana.core.ids import first_id
 from campana.engine.house import House
 from campana.engine.load import discard_audience
-from campana.store import audiences, inbox, messages
+from campana.store import audiences, inbox, messages, partitions
 
 KEPT = 30 * DAY  # as long as vendors keep their own logs of what went wrong; time lapse does not shorten it
 BATCH = 200
@@ -19,6 +19,7 @@ def tidy(c: Connection, now: int) -> int:
 
     Ids are in the order of their making, so that looking costs next to nothing when there is nothing to remove.
     """
+    partitions.ensure(c, now)
     before = first_id(now - KEPT)
     return messages.forget_exchanges(c, before, BATCH) + inbox.forget_strays(c, before, BATCH)
 

@@ -13,6 +13,7 @@ from campana.engine.changes import Changes, end_all
 from campana.engine.house import CALL_TIMEOUT, LEASE, MARGIN, House, RunPlan
 from campana.engine.reconcile import ENOUGH_ASKED
 from campana.store import accounts, campaigns, counters, flows, inbox, messages, recipients
+from campana.store.dialect import alone
 from campana.store.messages import MessageRow
 from campana.store.recipients import Person
 
@@ -24,6 +25,8 @@ LIVE = ("sending", "paused")
 
 def start_runs(c: Connection, house: House, now: int) -> int:
     """Scheduled runs whose time has come are sending. Exactly once: the row's state decides."""
+    if not alone(c, "start runs"):
+        return 0
     started = 0
     for run in campaigns.runs_with_status(c, ["scheduled"], starting_by=now):
         started += campaigns.change_run(c, run.id, ["scheduled"], status="sending", started_at=now)
@@ -32,6 +35,8 @@ def start_runs(c: Connection, house: House, now: int) -> int:
 
 def enrol(c: Connection, house: House, now: int) -> int:
     """Enrols the next batch of every run that has begun. Returns how much there was to do: the end of an audience counts too."""
+    if not alone(c, "enrol"):
+        return 0
     enrolled = 0
     for run in [*campaigns.runs_with_status(c, LIVE), *campaigns.unswept_runs(c)]:
         if run.enrolled or run.audience_id is None:
@@ -50,6 +55,8 @@ def enrol(c: Connection, house: House, now: int) -> int:
 
 def deadlines(c: Connection, house: House, now: int) -> int:
     """People whose receipt is overdue. Where the vendor can be asked it is asked once more before the step is given up."""
+    if not alone(c, "deadlines"):
+        return 0
     people = recipients.due_clocks(c, flows.clock_flows(c), now, OVERDUE)
     if not people:
         return 0
@@ -120,6 +127,8 @@ def finish_runs(c: Connection, now: int) -> list[Id]:
 
 def sweep(c: Connection, house: House, now: int) -> int:
     """Gives the people of an ended run their outcome, a batch at a time, and closes its conversations."""
+    if not alone(c, "sweep"):
+        return 0
     swept = 0
     for run in campaigns.unswept_runs(c):
         if run.audience_id is not None and not run.enrolled:

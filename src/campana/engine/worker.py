@@ -14,6 +14,7 @@ from campana.engine.house import House
 from campana.engine.send import send_unit
 from campana.store import campaigns, counters, flows, messages, recipients, units
 from campana.store.database import Priority, StoreTrouble
+from campana.store.dialect import alone
 from campana.store.units import Unit
 
 SENDERS = 8
@@ -45,13 +46,15 @@ async def pump(house: House) -> int:
 
 def house_keeping(c: Connection, house: House, now: int) -> int:
     """Folds figures, says of runs that they are over, and removes what is old."""
+    if not alone(c, "house keeping"):
+        return 0
     folded = counters.fold(c)
     return folded + len(wake.finish_runs(c, now)) + tidy.tidy(c, now)
 
 
 def claim(c: Connection, house: House, now: int) -> Unit | None:
     """The next ready unit for this worker."""
-    return units.claim(c, house.new_token(), now, now + house.lease)
+    return units.claim(c, house.new_token(), now, house.lease)
 
 
 def next_moment(c: Connection, now: int) -> int | None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from campana.core.durations import MINUTE
 from campana.core.ids import Id, derived_id, new_id
+from campana.store.dialect import upsert
 from campana.store.schema import integration, sender, template, workspace
 
 
@@ -31,21 +32,20 @@ class SenderRow:
 
 def ensure_workspace(c: Connection, name: str, now: int) -> Id:
     """The workspace of that name, made when there is none."""
-    found = c.scalar(select(workspace.c.id).where(workspace.c.name == name))
+    here = select(workspace.c.id).where(workspace.c.name == name)
+    found = c.scalar(here)
     if found is None:
-        found = new_id(now)
-        c.execute(insert(workspace).values(id=found, name=name, created_at=now))
+        made = upsert(c, workspace).values(id=new_id(now), name=name, created_at=now)
+        c.execute(made.on_conflict_do_nothing())  # of processes that start together, one makes it
+        found = c.execute(here).scalar_one()
     return found
 
 
 def put_integration(c: Connection, workspace_id: Id, name: str, kind: str, now: int) -> Id:
     """The integration of that name, made or brought to that kind."""
     found = derived_id(workspace_id, "integration", name)
-    if c.scalar(select(integration.c.id).where(integration.c.id == found)):
-        c.execute(update(integration).where(integration.c.id == found).values(kind=kind))
-    else:
-        row = {"id": found, "workspace_id": workspace_id, "name": name, "kind": kind, "created_at": now}
-        c.execute(insert(integration).values(row))
+    row = {"id": found, "workspace_id": workspace_id, "name": name, "kind": kind, "created_at": now}
+    c.execute(upsert(c, integration).values(row).on_conflict_do_update(index_elements=["id"], set_={"kind": kind}))
     return found
 
 
@@ -62,10 +62,8 @@ def put_sender(
     """The sender of that name, made or brought up to date; its pace's past stays."""
     found = derived_id(workspace_id, "sender", name)
     facts = {"integration_id": integration_id, "address": address, "rate": rate, "daily_limit": daily_limit}
-    if c.scalar(select(sender.c.id).where(sender.c.id == found)):
-        c.execute(update(sender).where(sender.c.id == found).values(**facts))
-    else:
-        c.execute(insert(sender).values(id=found, workspace_id=workspace_id, name=name, created_at=now, **facts))
+    row = {"id": found, "workspace_id": workspace_id, "name": name, "created_at": now, **facts}
+    c.execute(upsert(c, sender).values(row).on_conflict_do_update(index_elements=["id"], set_=facts))
     return found
 
 

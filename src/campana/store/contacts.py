@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, select
 
 from campana.core.ids import Id, new_id
-from campana.store.dialect import upsert
+from campana.store.dialect import locked, upsert
 from campana.store.schema import address, contact, contact_channel
 
 
@@ -25,11 +25,20 @@ def find(c: Connection, workspace_id: Id, aliases: Iterable[str]) -> Id | None:
 def find_or_make(c: Connection, workspace_id: Id, aliases: Sequence[str], now: int) -> Id:
     """The person of those names; all of them are theirs afterwards, but for names that belong to somebody else."""
     found = find(c, workspace_id, aliases)
-    if found is None:
-        found = new_id(now)
-        c.execute(upsert(c, contact).values(id=found, workspace_id=workspace_id, created_at=now))
-    add_aliases(c, [(workspace_id, found, alias) for alias in aliases])
+    if found is not None:
+        add_aliases(c, [(workspace_id, found, alias) for alias in aliases])
+        return found
+    fresh = new_id(now)
+    add_aliases(c, [(workspace_id, fresh, alias) for alias in aliases])
+    found = find(c, workspace_id, aliases) or fresh  # somebody else may have been faster
+    if found == fresh:
+        c.execute(upsert(c, contact).values(id=fresh, workspace_id=workspace_id, created_at=now))
     return found
+
+
+def lock(c: Connection, contact_id: Id) -> None:
+    """Until the transaction ends, nobody else deals with what this person writes."""
+    c.execute(locked(select(contact.c.id).where(contact.c.id == contact_id), contact))
 
 
 def add_aliases(c: Connection, known: Iterable[tuple[Id, Id, str]]) -> None:

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from campana.core.ids import Id, new_id
-from campana.store.dialect import run_many, upsert
+from campana.store.dialect import SetStatement, given, insert_many, locked, upsert
 from campana.store.schema import conversation, inbound, inbox, stray
+
+WANTED = given(inbox.c.id)
+UNDERSTOOD = SetStatement(delete(inbox).where(inbox.c.id.in_(select(WANTED.c.id))), WANTED)
 
 
 def put(c: Connection, rows: Sequence[Any]) -> None:
     """Keeps hooks: id, integration, method, url, headers, body, at."""
-    run_many(
+    insert_many(
         c,
-        "hook",
-        insert(inbox),
+        inbox,
         [
             {
                 "id": row.id,
@@ -35,13 +37,13 @@ def put(c: Connection, rows: Sequence[Any]) -> None:
 
 
 def take(c: Connection, limit: int) -> Sequence[Any]:
-    """The oldest hooks nobody has understood yet."""
-    return c.execute(select(inbox).order_by(inbox.c.id).limit(limit)).all()
+    """The oldest hooks nobody has understood yet, and that nobody else is at."""
+    return c.execute(locked(select(inbox).order_by(inbox.c.id).limit(limit), inbox, skip_locked=True)).all()
 
 
 def done(c: Connection, ids: Sequence[Id]) -> None:
     """These hooks are understood."""
-    run_many(c, "understood", delete(inbox).where(inbox.c.id == bindparam("b_id")), [{"b_id": one} for one in ids])
+    UNDERSTOOD.run(c, [{"id": one} for one in ids])
 
 
 def size(c: Connection) -> int:

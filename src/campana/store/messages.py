@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, case, func, insert, literal_column, null, select, update
+from sqlalchemy import Column, Connection, case, func, literal_column, null, select, update
 
 from campana.core.failure import Failure
 from campana.core.ids import Id, new_id
 from campana.core.journey import Decision
 from campana.core.message import Status
-from campana.store.dialect import in_parts, run_many
+from campana.store.dialect import SetStatement, distinct, given, insert_many, locked
 from campana.store.schema import decision, exchange, message, recipient
+from campana.store.types import Micros
 
 STAMPS = {
     Status.UNCERTAIN: "uncertain_at",
@@ -80,9 +81,10 @@ ROW = select(
     M.code,
     M.ask_at,
 )
-BY_ID = ROW.where(M.id.in_(bindparam("ids", expanding=True)))
-
-ASK = update(message).where(M.id == bindparam("b_id")).values(ask_at=bindparam("ask_at"), asks=bindparam("asks"))
+WANTED = given(M.id)
+BY_ID = SetStatement(ROW.where(M.id == WANTED.c.id), WANTED)
+ASKS = given(M.id, M.ask_at, M.asks)
+ASK = SetStatement(update(message).where(M.id == ASKS.c.id).values(ask_at=ASKS.c.ask_at, asks=ASKS.c.asks), ASKS)
 ASKED_ABOUT = tuple(int(status) for status in (Status.UNCERTAIN, Status.UNKNOWN, Status.QUEUED, Status.SENT))  # by urgency
 STATUSES = {int(status): status for status in Status}
 
@@ -94,32 +96,33 @@ def _row(row: Any) -> MessageRow:
 
 def add(c: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """New attempts, written down before their calls."""
-    run_many(c, "message", insert(message), rows)
+    insert_many(c, message, rows)
 
 
-def _news_statement() -> Any:
+TOLD = given(M.id, M.status, Column("at", Micros), M.vendor_id, M.code, M.words, M.ask_at)
+
+
+def _news_statement() -> SetStatement:
     """The status moves up or stays, each state's time is the first that was told, what is known stays known.
 
     The code is that of the highest failure told, whenever it was. A message that has moved above *unknown* is asked about no
     more.
     """
-    status: Any = bindparam("status")
-    code: Any = bindparam("code", type_=Text)
+    status, code, at = TOLD.c.status, TOLD.c.code, TOLD.c.at
     failures = (Status.UNDELIVERED, Status.FAILED, Status.ERROR)
     failed = case(*((M[STAMPS[one]].is_not(None), literal_column(str(int(one)))) for one in failures), else_=literal_column("0"))
     tells_failure = code.is_not(None) & (failed < status)
     tells_words = tells_failure | (code.is_(None) & (M.status <= status))
     values: dict[str, Any] = {
         "status": case((M.status < status, status), else_=M.status),
-        "vendor_id": func.coalesce(M.vendor_id, bindparam("vendor_id")),
+        "vendor_id": func.coalesce(M.vendor_id, TOLD.c.vendor_id),
         "code": case((tells_failure, code), else_=M.code),
-        "words": case((tells_words, func.coalesce(bindparam("words"), M.words)), else_=M.words),
-        "ask_at": case((M.status > literal_column(str(int(Status.UNKNOWN))), null()), else_=bindparam("ask_at")),
+        "words": case((tells_words, func.coalesce(TOLD.c.words, M.words)), else_=M.words),
+        "ask_at": case((M.status > literal_column(str(int(Status.UNKNOWN))), null()), else_=TOLD.c.ask_at),
     }
-    for stamp, column in STAMPS.items():
-        at = case((status == literal_column(str(int(stamp))), bindparam("at")), else_=null())
-        values[column] = func.coalesce(M[column], at)
-    return update(message).where(M.id == bindparam("b_id")).values(values)
+    for stamp, name in STAMPS.items():
+        values[name] = func.coalesce(M[name], case((status == literal_column(str(int(stamp))), at), else_=null()))
+    return SetStatement(update(message).where(M.id == TOLD.c.id).values(values), TOLD)
 
 
 NEWS = _news_statement()
@@ -129,7 +132,7 @@ def tell(c: Connection, news: Iterable[News]) -> None:
     """Writes down what is told of messages, in any order and any number of times."""
     rows = [
         {
-            "b_id": one.id,
+            "id": one.id,
             "status": int(one.status),
             "at": one.at,
             "vendor_id": one.vendor_id,
@@ -139,7 +142,8 @@ def tell(c: Connection, news: Iterable[News]) -> None:
         }
         for one in news
     ]
-    run_many(c, "news", NEWS, rows)
+    for some in distinct(rows):
+        NEWS.run(c, some)
 
 
 def news_of_failure(
@@ -152,8 +156,7 @@ def news_of_failure(
 
 def load(c: Connection, ids: Iterable[Id]) -> dict[Id, MessageRow]:
     """Messages by id."""
-    found = (row for some in in_parts(ids) for row in c.execute(BY_ID, {"ids": some}))
-    return {row.id: _row(row) for row in found}
+    return {row.id: _row(row) for row in BY_ID.fetch(c, [{"id": one} for one in ids])}
 
 
 def of_people(c: Connection, recipient_ids: Iterable[Id]) -> list[MessageRow]:
@@ -175,6 +178,11 @@ def claimed(c: Connection, contact_id: Id, vendor_ids: Iterable[str]) -> set[str
     return {one for one in c.scalars(theirs.where(M.vendor_id.is_not(None))) if one in wanted} if wanted else set()
 
 
+def people_open_in_unit(c: Connection, unit_id: Id) -> list[Id]:
+    """Whose attempts in a unit have no answer that anybody wrote down."""
+    return list(c.scalars(select(M.recipient_id).where(M.unit_id == unit_id, M.status == int(Status.SENDING))))
+
+
 def open_in_unit(c: Connection, unit_id: Id) -> list[MessageRow]:
     """Attempts of a unit whose answer nobody wrote down."""
     where = (M.unit_id == unit_id, M.status == int(Status.SENDING))
@@ -184,7 +192,7 @@ def open_in_unit(c: Connection, unit_id: Id) -> list[MessageRow]:
 def take_askable(c: Connection, now: int, until: int, limit: int) -> list[MessageRow]:
     """Messages whose asking is due, uncertain ones first; nobody else asks about them before `until`."""
     due = ROW.where(M.status.in_(ASKED_ABOUT), M.ask_at <= now).order_by(M.status, M.ask_at).limit(limit)
-    rows = [_row(row) for row in c.execute(due)]
+    rows = [_row(row) for row in c.execute(locked(due, message, skip_locked=True))]
     ask_all(c, [(row.id, until, row.asks) for row in rows])
     return rows
 
@@ -196,7 +204,7 @@ def ask_again(c: Connection, message_id: Id, at: int | None, asked: int) -> None
 
 def ask_all(c: Connection, when: Iterable[tuple[Id, int | None, int]]) -> None:
     """When the vendor is asked next about each of these: (message, moment or never, how often it has been)."""
-    run_many(c, "ask", ASK, [{"b_id": one, "ask_at": at, "asks": asked} for one, at, asked in when])
+    ASK.run(c, [{"id": one, "ask_at": at, "asks": asked} for one, at, asked in when])
 
 
 def next_ask(c: Connection) -> int | None:
@@ -223,7 +231,7 @@ def record_decisions(c: Connection, taken: Iterable[tuple[Id, Id, Id, Decision]]
         }
         for workspace_id, run_id, recipient_id, one in taken
     ]
-    run_many(c, "decision", insert(decision), rows)
+    insert_many(c, decision, rows)
 
 
 def record_exchanges(c: Connection, rows: Iterable[tuple[Id, Id, str, str]], now: int) -> None:
@@ -232,7 +240,7 @@ def record_exchanges(c: Connection, rows: Iterable[tuple[Id, Id, str, str]], now
         {"id": new_id(now), "workspace_id": workspace_id, "message_id": one, "at": now, "request": request, "answer": answer}
         for workspace_id, one, request, answer in rows
     ]
-    run_many(c, "exchange", insert(exchange), values)
+    insert_many(c, exchange, values)
 
 
 def forget_exchanges(c: Connection, before: Id, limit: int) -> int:

@@ -11,7 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DatabaseError
 
-from campana.store.database import StoreTrouble
+from campana.store.dialect import in_turn
+from campana.store.engines import StoreTrouble
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -25,9 +26,13 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def migrate(engine: Engine) -> None:
-    """Creates or upgrades the schema, in one transaction; refuses a database this version does not know."""
+    """Creates or upgrades the schema, in one transaction; refuses a database this version does not know.
+
+    Of several processes that start together one does it, the others wait and find it done.
+    """
     try:
         with engine.connect() as connection, connection.begin():
+            in_turn(connection, "migrate")
             found = _revision(connection, engine)
             scripts = ScriptDirectory.from_config(alembic_config())
             if found == scripts.get_current_head():
@@ -62,4 +67,6 @@ def _sentence(engine: Engine, error: DatabaseError) -> str:
         return f"{place} is in use by another program. End that program, then start again."
     if "full" in said:
         return "The disk of the database is full. Free some space and start again: nothing was lost."
+    if engine.dialect.name == "postgresql":
+        return f"{place} cannot be used: {said.strip().splitlines()[0]}. Start it, or check CAMPANA_DATABASE."
     return f"{place} cannot be prepared: {said}. Check the file, or name another one in CAMPANA_DATABASE."

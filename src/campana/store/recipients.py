@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, func, literal, null, select, text, update
+from sqlalchemy import Connection, exists, func, literal, null, select, text, update
 
 from campana.core.ids import Id
 from campana.core.journey import OUTCOMES, Journey, Outcome, Stage
 from campana.store.campaigns import RunRow
-from campana.store.dialect import in_parts, run_many, upsert
+from campana.store.dialect import SetStatement, given, locked, numbered_id, upsert
 from campana.store.flows import CLOCK, flow_id
 from campana.store.schema import address, audience_row, contact, recipient, run
 
@@ -63,29 +63,32 @@ COLUMNS = (
 PEOPLE = select(*COLUMNS)
 OPEN = text("recipient.stage < 4")  # word for word as the index says it, or SQLite does not see that it fits
 BY_OPEN = (recipient, "INDEXED BY recipient_open", "sqlite")  # without, it would look through everybody of the run
-BY_ID = PEOPLE.where(recipient.c.id.in_(bindparam("ids", expanding=True))).order_by(recipient.c.id)
-SAVE = (
-    update(recipient)
-    .where(recipient.c.id == bindparam("b_id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "stage",
-                "step",
-                "tries",
-                "flow_id",
-                "due_at",
-                "unit_id",
-                "message_id",
-                "step_at",
-                "reached_at",
-                "flags",
-                "outcome",
-                "reason",
-            )
-        }
-    )
+R = recipient.c
+WANTED = given(R.id)
+_BY_ID = PEOPLE.where(R.id == WANTED.c.id).order_by(R.id)
+BY_ID = SetStatement(_BY_ID, WANTED)
+OURS_BY_ID = SetStatement(locked(_BY_ID, recipient), WANTED)
+SAVED = given(
+    R.id,
+    R.stage,
+    R.step,
+    R.tries,
+    R.flow_id,
+    R.due_at,
+    R.unit_id,
+    R.message_id,
+    R.step_at,
+    R.reached_at,
+    R.flags,
+    R.outcome,
+    R.reason,
+)
+SAVE = SetStatement(
+    update(recipient).where(R.id == SAVED.c.id).values({one.name: one for one in SAVED.columns if one.name != "id"}), SAVED
+)
+PUT_BACK = given(R.id, R.unit_id)
+BACK = SetStatement(
+    update(recipient).where(R.id == PUT_BACK.c.id, R.unit_id == PUT_BACK.c.unit_id).values(unit_id=null()), PUT_BACK
 )
 
 
@@ -122,20 +125,26 @@ def _person(row: Any) -> Person:
 
 
 def load(c: Connection, ids: Iterable[Id]) -> list[Person]:
-    """These people, in id order: that is also the order in which they are locked."""
-    return [_person(row) for some in in_parts(sorted(ids)) for row in c.execute(BY_ID, {"ids": some})]
+    """These people as they are now, in id order."""
+    return [_person(row) for row in BY_ID.fetch(c, [{"id": one} for one in sorted(ids)])]
+
+
+def lock(c: Connection, ids: Iterable[Id]) -> list[Person]:
+    """These people, in id order, which is also the order in which they are locked: until the transaction ends nobody else
+    changes them or their messages."""
+    return [_person(row) for row in OURS_BY_ID.fetch(c, [{"id": one} for one in sorted(ids)])]
 
 
 def save(c: Connection, people: Iterable[Person]) -> None:
     """Writes their journeys down. What waits is found again by the flow of its next step, a receipt clock by the run's."""
-    run_many(c, "save", SAVE, [_saved(person) for person in people])
+    SAVE.run(c, [_saved(person) for person in people])
 
 
 def _saved(person: Person) -> dict[str, Any]:
     journey = person.journey
     step = CLOCK if journey.stage is Stage.SENT else journey.step
     return {
-        "b_id": person.id,
+        "id": person.id,
         "stage": int(journey.stage),
         "step": journey.step,
         "tries": journey.tries,
@@ -172,7 +181,7 @@ def enrol(c: Connection, run_row: RunRow, limit: int, now: int) -> tuple[int, in
     workspace_id = run_row.workspace_id
     rows = (
         select(
-            func.numbered_id(run_row.id, audience_row.c.number),
+            numbered_id(run_row.id, audience_row.c.number),
             literal(workspace_id),
             literal(run_row.id),
             audience_row.c.number,
@@ -202,7 +211,7 @@ def enrol(c: Connection, run_row: RunRow, limit: int, now: int) -> tuple[int, in
 def _make_contacts(c: Connection, run_row: RunRow, batch: Any, now: int) -> None:
     """Everybody in the batch is a contact afterwards: one phone or e-mail address, one person."""
     workspace_id = run_row.workspace_id
-    fresh = func.numbered_id(run_row.audience_id, audience_row.c.number)
+    fresh = numbered_id(run_row.audience_id, audience_row.c.number)
     names = ["workspace_id", "kind", "value", "contact_id"]
     phones = select(literal(workspace_id), literal("phone"), audience_row.c.phone, fresh)
     c.execute(
@@ -229,7 +238,8 @@ def due_clocks(c: Connection, flow_ids: Sequence[Id], now: int, limit: int) -> l
         if left <= 0:
             break
         due = PEOPLE.where(recipient.c.flow_id == clock, recipient.c.due_at <= now, recipient.c.unit_id.is_(None))
-        found += [_person(row) for row in c.execute(due.order_by(recipient.c.due_at).limit(left))]
+        due = locked(due.order_by(recipient.c.due_at).limit(left), recipient, skip_locked=True)
+        found += [_person(row) for row in c.execute(due)]
     return sorted(found, key=lambda person: person.id)
 
 
@@ -247,11 +257,11 @@ def next_due(c: Connection, flow_ids: Iterable[Id], now: int) -> int | None:
 
 
 def open_people(c: Connection, run_id: Id, limit: int) -> list[Person]:
-    """People of a run whose journey is not over."""
+    """People of a run whose journey is not over, locked."""
     low, high = id_range(run_id)
     where = (recipient.c.id.between(low, high), OPEN)
     statement = PEOPLE.with_hint(*BY_OPEN).where(*where).order_by(recipient.c.id).limit(limit)
-    return [_person(row) for row in c.execute(statement)]
+    return [_person(row) for row in c.execute(locked(statement, recipient))]
 
 
 def all_done(c: Connection, run_id: Id) -> bool:
@@ -267,20 +277,18 @@ def id_range(run_id: Id) -> tuple[Id, Id]:
 
 
 def of_contact(c: Connection, contact_id: Id) -> list[Person]:
-    """All journeys of a person in campaigns that have not been ended, the one written to last first."""
+    """All journeys of a person in campaigns that have not been ended, the one written to last first; locked."""
     statement = (
         PEOPLE.join(run, run.c.id == recipient.c.run_id)
         .where(recipient.c.contact_id == contact_id, run.c.status != "ended")
         .order_by(recipient.c.message_id.desc())
     )
-    return [_person(row) for row in c.execute(statement)]
+    return [_person(row) for row in c.execute(locked(statement, recipient))]
 
 
 def put_back(c: Connection, unit_id: Id, ids: Sequence[Id]) -> None:
     """These people wait again, in nobody's hands."""
-    mine = (recipient.c.id == bindparam("b_id"), recipient.c.unit_id == bindparam("b_unit"))
-    rows = [{"b_id": one, "b_unit": unit_id} for one in ids]
-    run_many(c, "put back", update(recipient).where(*mine).values(unit_id=null()), rows)
+    BACK.run(c, [{"id": one, "unit_id": unit_id} for one in ids])
 
 
 def after(c: Connection, run_id: Id, number: int, limit: int) -> Sequence[Any]:

@@ -263,7 +263,14 @@ recipient = Table(
     ),  # tried 1, unknown 2, barred 4, handed over 8, read 16
     Column("outcome", SmallInteger, nullable=False, server_default=text("0")),
     Column("reason", Text, nullable=False, server_default=text("''")),
-    Index("recipient_key", "workspace_id", "key", unique=True, sqlite_where=text("key IS NOT NULL")),
+    Index(
+        "recipient_key",
+        "workspace_id",
+        "key",
+        unique=True,
+        sqlite_where=text("key IS NOT NULL"),
+        postgresql_where=text("key IS NOT NULL"),
+    ),
     Index("recipient_contact", "contact_id"),
 )
 # What waits and is in nobody's hands.
@@ -333,6 +340,7 @@ message = Table(
     Column("ask_at", Micros),  # when the vendor is asked what became of it
     Column("asks", SmallInteger, nullable=False, server_default=text("0")),
     Index("message_recipient", "recipient_id"),
+    postgresql_partition_by="RANGE (id)",  # a partition a month: see store.partitions
 )
 Index(
     "message_vendor",
@@ -456,7 +464,7 @@ turn = Table(
 counter_delta = Table(
     "counter_delta",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", RowNumber, primary_key=True, autoincrement=True),
     Column("run_id", IdType, nullable=False),
     Column("key", Text, nullable=False),
     Column("n", Integer, nullable=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import UserDefinedType
 
 Micros = BigInteger  # UTC microseconds
@@ -17,14 +18,20 @@ class IdType(UserDefinedType[bytes]):
 
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:
-        return "BLOB"
-
 
 class Packed(UserDefinedType[bytes]):
     """Bytes of our own making: ids of a unit one after the other, JSON as encoded."""
 
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:
-        return "BLOB"
+
+@compiles(IdType, "sqlite")
+@compiles(Packed, "sqlite")
+def _blob(*_: Any, **__: Any) -> str:
+    return "BLOB"
+
+
+@compiles(IdType, "postgresql")
+@compiles(Packed, "postgresql")
+def _bytea(*_: Any, **__: Any) -> str:
+    return "BYTEA"

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from campana.core.ids import Id, new_id
+from campana.store.dialect import lease_clock, locked
 from campana.store.flows import OpenFlow
 from campana.store.recipients import put_back
 from campana.store.schema import flow, recipient, run, sender, unit
@@ -70,6 +71,7 @@ DUE = (
     )
     .order_by(recipient.c.due_at)
     .limit(bindparam("n"))
+    .with_for_update(key_share=True, skip_locked=True)  # on PostgreSQL; who is being changed by somebody is due next time
 )
 TAKE = (
     update(recipient).where(recipient.c.id.in_(DUE.scalar_subquery())).values(unit_id=bindparam("unit")).returning(recipient.c.id)
@@ -93,19 +95,15 @@ def outstanding(c: Connection) -> dict[Id, int]:
     return {sender_id: int(n) for sender_id, n in rows}
 
 
-def claim(c: Connection, token: Id, now: int, lease_until: int) -> Unit | None:
+def claim(c: Connection, token: Id, now: int, lease: int) -> Unit | None:
     """The next ready unit is this worker's until its lease ends."""
     ready = (
-        select(unit.c.id)
-        .where(unit.c.token.is_(None), unit.c.ready_at <= now)
-        .order_by(unit.c.lane, unit.c.ready_at)
-        .limit(1)
-        .scalar_subquery()
+        select(unit.c.id).where(unit.c.token.is_(None), unit.c.ready_at <= now).order_by(unit.c.lane, unit.c.ready_at).limit(1)
     )
     row = c.execute(
         update(unit)
-        .where(unit.c.id == ready)
-        .values(token=token, lease_until=lease_until)
+        .where(unit.c.id == locked(ready, unit, skip_locked=True).scalar_subquery(), unit.c.token.is_(None))
+        .values(token=token, lease_until=lease_clock(c, now) + lease)
         .returning(unit.c.id, unit.c.flow_id, unit.c.sender_id, unit.c.people, unit.c.size, unit.c.cursor)
     ).first()
     return Unit(row.id, row.flow_id, row.sender_id, row.people, row.size, row.cursor, token) if row else None
@@ -121,9 +119,10 @@ HOLD = (
 MOVE = update(unit).where(*OURS).values(cursor=bindparam("cursor"))
 
 
-def hold(c: Connection, held: Unit, now: int, lease_until: int) -> Unit | None:
+def hold(c: Connection, held: Unit, now: int, lease: int) -> Unit | None:
     """Renews the lease; None when the unit is no longer this worker's."""
-    cursor = c.scalar(HOLD, {"b_id": held.id, "b_token": held.token, "b_now": now, "lease_until": lease_until})
+    now = lease_clock(c, now)
+    cursor = c.scalar(HOLD, {"b_id": held.id, "b_token": held.token, "b_now": now, "lease_until": now + lease})
     return None if cursor is None else replace(held, cursor=cursor)
 
 
@@ -152,6 +151,7 @@ GATES = (
     .join(run, run.c.id == flow.c.run_id)
     .join(sender, sender.c.id == flow.c.sender_id)
     .where(flow.c.id == bindparam("flow"))
+    .with_for_update(of=sender, key_share=True)  # its pace and its budget are ours until we have reserved our share
 )
 
 
@@ -189,10 +189,10 @@ def abandoned(c: Connection, now: int, everything: bool = False) -> list[Unit]:
     """Units whose worker is gone: their lease is over, or (in the only process there is, at its start) all of them."""
     statement = select(unit).where(unit.c.token.is_not(None))
     if not everything:
-        statement = statement.where(unit.c.lease_until <= now)
+        statement = statement.where(unit.c.lease_until <= lease_clock(c, now))
     return [
         Unit(row.id, row.flow_id, row.sender_id, row.people, row.size, row.cursor, row.token)
-        for row in c.execute(statement.limit(100))
+        for row in c.execute(locked(statement.limit(100), unit, skip_locked=True))
     ]
 
 

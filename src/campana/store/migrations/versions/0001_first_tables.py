@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("file_name", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("columns", sa.Text(), nullable=False),
-        sa.Column("loaded", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("loaded", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("rows", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("offered", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("summary", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
@@ -115,7 +115,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "counter_delta",
-        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("run_id", IdType(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
@@ -185,7 +185,7 @@ def upgrade() -> None:
         sa.Column("workspace_id", IdType(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("active", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("integration_pkey")),
@@ -223,7 +223,10 @@ def upgrade() -> None:
         sa.Column("ask_at", sa.BigInteger(), nullable=True),
         sa.Column("asks", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("message_pkey")),
+        postgresql_partition_by="RANGE (id)",
     )
+    if op.get_context().dialect.name == "postgresql":
+        op.execute("CREATE TABLE message_default PARTITION OF message DEFAULT")  # the months' own come with the work
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index(
             "message_ask",
@@ -299,7 +302,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("stage < 4"),
             postgresql_where=sa.text("stage < 4"),
         )
-        batch_op.create_index("recipient_key", ["workspace_id", "key"], unique=True, sqlite_where=sa.text("key IS NOT NULL"))
+        batch_op.create_index(
+            "recipient_key",
+            ["workspace_id", "key"],
+            unique=True,
+            sqlite_where=sa.text("key IS NOT NULL"),
+            postgresql_where=sa.text("key IS NOT NULL"),
+        )
 
     op.create_table(
         "stray",
@@ -367,7 +376,7 @@ def upgrade() -> None:
         sa.Column("workspace_id", IdType(), nullable=False),
         sa.Column("campaign_id", IdType(), nullable=False),
         sa.Column("tag", sa.Text(), nullable=False),
-        sa.Column("is_default", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("is_default", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("campaign_tag_campaign_id_fkey")),
         sa.PrimaryKeyConstraint("workspace_id", "campaign_id", "tag", name=op.f("campaign_tag_pkey")),
     )
@@ -385,8 +394,8 @@ def upgrade() -> None:
         sa.Column(
             "enrolled_through", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), server_default=sa.text("0"), nullable=False
         ),
-        sa.Column("enrolled", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
-        sa.Column("swept", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("enrolled", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("swept", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("starts_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("paused_at", sa.BigInteger(), nullable=True),
@@ -407,7 +416,7 @@ def upgrade() -> None:
         sa.Column("integration_id", IdType(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
-        sa.Column("active", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("rate", sa.Float(), nullable=False),
         sa.Column("tat", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("daily_limit", sa.Integer(), nullable=True),
