@@ -19,10 +19,14 @@ from campana.channels.registry import channels
 from campana.cli import app
 from campana.core import campaign, phones
 from campana.core.audience import REASONS
+from campana.core.failure import Class
 from campana.core.journey import Outcome
+from campana.metrics import Metrics
 from campana.settings import SenderSettings, Settings, load_settings
 from campana.sources.forms import Limits
 from campana.standin import config, control, faults
+from campana.store.health import Figures, SenderPace
+from campana.web import exposition
 from campana.wiring import read_accounts
 
 ROOT = Path(__file__).parents[1]
@@ -139,6 +143,36 @@ def test_every_request_the_stand_in_listens_to_is_told() -> None:
     told = set(tables("stand-in.md")["Telling it what to do"])
     source = Path(control.__file__).read_text(encoding="utf-8")
     assert told == {f"{method} /_standin/{name}" for method, name in re.findall(r'\("(GET|POST)", "(\w+)"\)', source)}
+
+
+def metrics() -> dict[str, tuple[str, ...]]:
+    """Every metric by the name people ask for, with its labels."""
+    figures = Figures(*[0] * 11, senders=[SenderPace("default", "clinic", 0.0, False)])
+    counted = Metrics()
+    counted.called("channel", ["accepted"], 0.1)
+    counted.hooked("taken")
+    counted.stumbled("inbox")
+    families = [*exposition.of_process(counted, "1", "serve", False), *exposition.of_bus(0, 0), *exposition.of_store(figures)]
+    totals = {family.name: family.name + "_total" * (family.type == "counter") for family in families}
+    return {totals[one.name]: tuple(name for name in one.samples[0].labels if name != "le") for one in families}
+
+
+def test_every_metric_is_told_with_its_labels() -> None:
+    told = {name: cells.split("|")[0].strip() for name, cells in tables("operations.md")["Metrics"].items()}
+    assert told == {name: ", ".join(labels) for name, labels in metrics().items()}
+
+
+def test_every_result_of_a_call_is_told() -> None:
+    told = set(tables("operations.md")["Results"])
+    assert told == {"accepted", "throttled", "lost", "unsent", *set(Class) - {Class.UNKNOWN}}
+
+
+def test_alarms_ask_for_metrics_there_are() -> None:
+    groups = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text(encoding="utf-8"))["groups"]
+    asked = {name for group in groups for rule in group["rules"] for name in re.findall(r"campana_\w+", rule["expr"])}
+    known = set(metrics()) | {name + "_bucket" for name in metrics()}
+    assert len(asked) > 10
+    assert asked <= known
 
 
 def test_the_examples_are_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:

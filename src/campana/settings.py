@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     data: Path = Field(Path(".campana"), description="Folder for journals and working files")
     host: str = Field("127.0.0.1", description="Address to listen on; until sign-in exists only loopback is allowed")
     port: int = Field(8700, ge=0, le=65535)
+    health_port: int | None = Field(
+        None, ge=0, le=65535, description="Port for /healthz, /readyz and /metrics of a process that has no console"
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="json, text, or auto: JSON lines unless a terminal shows them"
+    )
     public_url: str | None = Field(None, description="How vendors reach this server from outside, as https://hooks.example.com")
     time_scale: float = Field(1.0, gt=0, description="Divides journey times: a day passes in 86400/scale seconds")
     workspace: str = Field("default", description="Workspace of the command line")
