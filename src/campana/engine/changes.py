@@ -56,6 +56,8 @@ class Changes:
         was = message.status if message else Status.SENDING
         failed = self.failed.get(one.id, was in NOT_DELIVERED and message is not None and message.code != UNSENT)
         self.news.append(one)
+        if one.status > was and Status.UNKNOWN in (one.status, was):
+            self.tally.add(run_id, "messages:unknown", 1 if one.status is Status.UNKNOWN else -1)
         if one.status <= was or one.code == UNSENT:
             return
         if was in NOT_DELIVERED and not failed:

@@ -18,6 +18,7 @@ from campana.core.failure import Waits
 from campana.core.ids import Id
 from campana.core.journey import Shape
 from campana.core.message import Lost, Unsent
+from campana.metrics import Metrics
 from campana.store import accounts, campaigns
 from campana.store.database import Database
 
@@ -77,6 +78,7 @@ class House:
     wake: Callable[[str], None] = lambda topic: None
     boottime: Callable[[], int] = lambda: 0
     lease: int = LEASE
+    metrics: Metrics = field(default_factory=Metrics)
     plans: dict[Id, RunPlan] = field(default_factory=dict)
     renders: dict[tuple[Any, ...], Render] = field(default_factory=dict)
 

@@ -6,12 +6,13 @@ What is started is written down first; an answer that is lost then leaves an unc
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from campana.core.exchange import Response
-from campana.core.message import Accepted
+from campana.core.message import Accepted, Lost, Result, Unsent
 from campana.engine.house import CALL_TIMEOUT, MARGIN, Account, House
 from campana.engine.settle import Called, settle
 from campana.engine.start import Chunk, Started, start
@@ -25,6 +26,9 @@ async def send_unit(house: House, unit: Unit, stopping: asyncio.Event | None = N
 
     When `stopping` is set, what has been handed over is settled and the rest of the unit waits for another worker.
     """
+    if stopping and stopping.is_set():
+        await house.db.at(Priority.SETTLE, units.release, unit, house.clock.now())
+        return 0
     handed = 0
     lease_ends = house.boottime() + house.lease
     chunk = await house.db.at(Priority.SETTLE, start, house, unit, house.clock.now())
@@ -48,17 +52,34 @@ async def call(house: House, account: Account, started: Sequence[Started], deadl
 async def _call_batch(house: House, account: Account, batch: Sequence[Started], deadline: int) -> list[Called]:
     outgoing = [one.outgoing for one in batch]
     request = account.channel.build_request(account.settings, outgoing)
+    began = time.perf_counter()
 
     def begins() -> None:
+        nonlocal began
+        began = time.perf_counter()  # what waited for a free connection did not wait for the vendor
         for one in outgoing:
             house.journal(one.id)
 
     answer = await house.exchange(request, deadline, begins)
+    seconds = time.perf_counter() - began
     if isinstance(answer, Response):
         results = account.channel.parse_response(answer, outgoing)
+        house.metrics.called(account.channel.kind, map(result_word, results), seconds)
         said = f"{answer.code} {answer.body[:4000].decode(errors='replace')}"
         return [Called(result, request, "" if isinstance(result, Accepted) else said) for result in results]
+    house.metrics.called(account.channel.kind, [result_word(answer)] * len(outgoing), seconds)
     return [Called(answer, request, answer.reason) for _ in outgoing]
+
+
+def result_word(result: Result) -> str:
+    """What came of an attempt, in the one word that metrics count it by."""
+    if isinstance(result, Accepted):
+        return "accepted"
+    if isinstance(result, Unsent):
+        return "unsent"
+    if isinstance(result, Lost) or result.unanswered:
+        return "lost"
+    return "throttled" if result.throttled else str(result.cls)
 
 
 def settle_and_start(c: Connection, house: House, unit: Unit, chunk: Chunk, answers: Sequence[Called], now: int) -> Chunk:
