@@ -79,10 +79,10 @@ def test_units_are_told_apart_by_who_holds_them(begin: Begin) -> None:
         (open_flow,) = flows.open_flows(c, NOW)
         for _ in range(4):
             units.cut(c, open_flow, 1, NOW)
-        assert units.claim(c, new_id(NOW), NOW, NOW + SECOND)
-        held = units.claim(c, new_id(NOW), NOW, NOW + SECOND)
+        assert units.claim(c, new_id(NOW), NOW, SECOND)
+        held = units.claim(c, new_id(NOW), NOW, SECOND)
         assert held
-        c.execute(update(unit).where(unit.c.id == held.id).values(lease_until=NOW))
+        c.execute(update(unit).where(unit.c.id == held.id).values(lease_until=0))
         found = health.figures(c, NOW)
     assert (found.units_ready, found.units_in_hands, found.units_lease_over) == (2, 1, 1)
 
