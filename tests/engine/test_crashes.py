@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from campana.core.exchange import Request
+from campana.core.ids import new_id
 from campana.engine import recover, send, wake
-from campana.engine.journal import Journal
+from campana.engine.journal import HEAD, Journal
 from campana.engine.worker import claim, pump
 from campana.standin.faults import Faults, ReceiptOdds
 from tests.engine.conftest import Worlds
-from tests.engine.world import Killed, World, numbers, sms, whatsapp
+from tests.engine.world import NINE, SECOND, Killed, World, numbers, sms, whatsapp
 
 PEOPLE = numbers(12)
 
@@ -60,10 +62,17 @@ async def test_without_a_journal_all_that_was_started_is_uncertain(worlds: World
     assert {tuple(await world.statuses_of(phone)) for phone in PEOPLE} == {("unknown",), ("queued",)}
 
 
+def die(journal: Journal) -> None:
+    """What the system does with the journal of a process that is killed."""
+    journal._map.close()
+    os.close(journal._file)
+
+
 def test_a_journal_of_an_earlier_boot_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     earlier = Journal(tmp_path)
     token, called, other = earlier.new_token(), b"c" * 16, b"o" * 16
     earlier.begins(called)
+    die(earlier)
     later = Journal(tmp_path)
     assert (later.has(token, called), later.has(token, other)) == (True, False)
     later = Journal(tmp_path)
@@ -76,12 +85,30 @@ def test_a_journal_is_told_apart_by_its_token_and_removed_when_done(tmp_path: Pa
     token = first.new_token()
     first.begins(b"m" * 16)
     assert second.has(second.new_token(), b"m" * 16) is None  # it lives: what has not begun may still begin
-    assert second.has(token, b"m" * 16) is True
+    assert second.has(token, b"m" * 16) is None  # so does this one, though stopped perhaps
     assert token != first.new_token()
+    die(first)
+    assert second.has(token, b"m" * 16) is True
+    assert second.has(token, b"o" * 16) is False
     second.forget_others()
+    assert second.has(token, b"m" * 16) is True  # it may still be asked for
+    second.forget_others(everything=True)
+    assert second.has(token, b"m" * 16) is None
     assert second.has(token, b"m" * 16) is None
     second.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_that_has_gone_round_says_nothing_of_what_gave_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("campana.engine.journal.ROOM", 4)
+    monkeypatch.setattr("campana.engine.journal.SIZE", HEAD + 16 * 4)
+    first, second = Journal(tmp_path), Journal(tmp_path)
+    ids = [new_id(NINE + at * 40 * SECOND) for at in range(8)]
+    token = first.new_token()
+    for one in ids[:6]:
+        first.begins(one)
+    die(first)
+    assert [second.has(token, one) for one in ids] == [None, None, True, True, True, True, False, False]
 
 
 async def started(world: World) -> tuple[Any, Any]:
