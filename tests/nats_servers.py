@@ -1,0 +1,159 @@
+"""Real NATS servers: one, or a cluster of three, that can be killed, stopped, restarted and wiped. None outlives us."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nats.aio.client import Client
+from nats.js.api import StreamInfo
+
+from tests.chaos.world import HOST, Broken, free_port, kill, listens, spawn, wait_for_port
+
+BINARY = str(Path(sys.executable).with_name("nats-server"))
+CONFIG = """
+listen: "{host}:{port}"
+server_name: {name}
+max_payload: 8MB
+jetstream {{ store_dir: "{folder}/disk", sync_interval: always, max_file_store: 4GB }}
+"""
+CLUSTER = """
+cluster {{ name: campana, listen: "{host}:{route}", routes: [{routes}] }}
+"""
+
+
+@dataclass
+class NatsServer:
+    """One server, its disk in a folder of its own."""
+
+    folder: Path
+    name: str = "one"
+    port: int = field(default_factory=free_port)
+    route: int = field(default_factory=free_port)
+    routes: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        """Starts it; it may not listen yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        facts = {"host": HOST, "port": self.port, "route": self.route, "name": self.name, "folder": self.folder}
+        routes = ", ".join(f'"nats://{HOST}:{one}"' for one in self.routes)
+        config = self.folder / "nats.conf"
+        words = CONFIG.format(**facts) + (CLUSTER.format(routes=routes, **facts) if self.routes else "")
+        config.write_text(words, encoding="utf-8")
+        self.process = spawn([BINARY, "--config", str(config)], self.folder / "nats.log", {})
+
+    def start(self) -> None:
+        """Starts it, and returns when it listens."""
+        self.begin()
+        assert self.process is not None
+        if not wait_for_port(self.port, self.process):
+            raise Broken(f"nats-server does not start. It said: {self.log()}")
+
+    def kill(self) -> None:
+        """Ends it at once, with SIGKILL; its disk stays."""
+        if self.process is not None:
+            kill(self.process)
+            self.process = None
+
+    def stop(self) -> None:
+        """Lets it hang: connections stay, nothing is answered."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Ends that."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def wipe(self) -> None:
+        """Takes its disk away; it must not run."""
+        assert self.process is None
+        shutil.rmtree(self.folder / "disk", ignore_errors=True)
+
+    @property
+    def running(self) -> bool:
+        """Whether it listens."""
+        return self.process is not None and listens(self.port)
+
+    def log(self) -> str:
+        """What it has said."""
+        file = self.folder / "nats.log"
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+
+@dataclass
+class NatsServers:
+    """One server or a cluster, as CAMPANA_BUS names it."""
+
+    servers: list[NatsServer]
+
+    @property
+    def url(self) -> str:
+        """For CAMPANA_BUS."""
+        return "nats://" + ",".join(f"{HOST}:{server.port}" for server in self.servers)
+
+    def start(self) -> None:
+        """Starts all that do not run."""
+        sleeping = [server for server in self.servers if server.process is None]
+        for server in sleeping:
+            server.begin()  # side by side: each waits for the others
+        for server in sleeping:
+            assert server.process is not None
+            if not wait_for_port(server.port, server.process):
+                raise Broken(f"nats-server does not start. It said: {server.log()}")
+
+    def kill(self) -> None:
+        """Ends all at once; their disks stay."""
+        for server in self.servers:
+            server.kill()
+
+    def wipe(self) -> None:
+        """Takes all disks away."""
+        for server in self.servers:
+            server.wipe()
+
+    async def leader(self, stream: str) -> NatsServer:
+        """The server that leads a stream; the only one where there is one."""
+        if len(self.servers) == 1:
+            return self.servers[0]
+        info = await self.info(stream)
+        assert info.cluster is not None
+        return next(server for server in self.servers if server.name == info.cluster.leader)
+
+    async def info(self, stream: str) -> StreamInfo:
+        """A stream as the servers tell it."""
+        async with self.client() as client:
+            return await client.jetstream().stream_info(stream)
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> Any:
+        """A plain client, without anything of ours."""
+        client = Client()
+        await client.connect([f"nats://{HOST}:{server.port}" for server in self.servers if server.running])
+        try:
+            yield client
+        finally:
+            await client.close()
+
+
+@contextlib.contextmanager
+def nats_servers(folder: Path, count: int = 1) -> Iterator[NatsServers]:
+    """So many servers, running; they end with the block."""
+    names = [f"n{number}" for number in range(1, count + 1)]
+    servers = NatsServers([NatsServer(folder / name, name) for name in names])
+    routes = tuple(server.route for server in servers.servers) if count > 1 else ()
+    for server in servers.servers:
+        server.routes = routes
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.kill()
