@@ -17,7 +17,8 @@ from campana.channels.contract import Channel
 from campana.clock import Clock
 from campana.core.exchange import Answer, Hook
 from campana.core.ids import Id, new_id
-from campana.store.database import StoreTrouble
+from campana.metrics import Metrics
+from campana.store.database import StoreAway, StoreTrouble
 from campana.web.group_commit import Full, Group
 
 PREFIX = "/hooks/"
@@ -38,6 +39,9 @@ MORE_HEADERS: dict[int, list[tuple[bytes, bytes]]] = {
     413: [(b"connection", b"close")],  # the rest of the body is not read
     503: [(b"retry-after", b"5")],
 }
+
+# What an answer is counted as; those of 2xx are taken, those that are not here are other ones.
+COUNTED = {400: "unreadable", 403: "refused", 404: "unknown", 500: "broken", 503: "busy"}
 
 log = structlog.get_logger(__name__)
 
@@ -71,11 +75,13 @@ class Gateway:
         *,
         body_seconds: float = BODY_SECONDS,
         most_waiting: int = 10_000,
+        metrics: Metrics | None = None,
     ) -> None:
         self._lookup, self._public_url, self._clock, self._wake = lookup, public_url, clock, wake
         self._body_seconds = body_seconds
-        self._group = Group(store, most_waiting=most_waiting, hopeless=(StoreTrouble, OSError))
+        self._group = Group(store, most_waiting=most_waiting, hopeless=(StoreTrouble, StoreAway, OSError))
         self.refused: Counter[str] = Counter()
+        self._metrics = metrics or Metrics()
 
     async def close(self) -> None:
         """Takes nothing more, and returns when what was taken is durable."""
@@ -86,6 +92,7 @@ class Gateway:
             raise RuntimeError(f"The gateway takes http only, not {scope['type']}.")
         answer = await self._answer(scope, receive)
         if answer is not None:
+            self._metrics.hooked("taken" if answer.code < 300 else COUNTED.get(answer.code, "other"))
             await say(send, answer)
 
     async def _answer(self, scope: HTTPScope, receive: Receive) -> Answer | None:
@@ -156,7 +163,7 @@ class Gateway:
         row = HookRow(new_id(hook.at), name, hook.method, hook.url, kept, hook.body, hook.at)
         try:
             await self._group.add(row, len(hook.body))
-        except (Full, StoreTrouble) as trouble:
+        except (Full, StoreTrouble, StoreAway) as trouble:
             log.error("a webhook was not kept", integration=name, error=str(trouble))
             return BUSY
         except Exception as error:
