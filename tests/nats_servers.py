@@ -38,6 +38,7 @@ class NatsServer:
     port: int = field(default_factory=free_port)
     route: int = field(default_factory=free_port)
     routes: tuple[int, ...] = ()
+    more: str = ""  # lines of its configuration
     process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
@@ -46,7 +47,7 @@ class NatsServer:
         facts = {"host": HOST, "port": self.port, "route": self.route, "name": self.name, "folder": self.folder}
         routes = ", ".join(f'"nats://{HOST}:{one}"' for one in self.routes)
         config = self.folder / "nats.conf"
-        words = CONFIG.format(**facts) + (CLUSTER.format(routes=routes, **facts) if self.routes else "")
+        words = CONFIG.format(**facts) + (CLUSTER.format(routes=routes, **facts) if self.routes else "") + self.more
         config.write_text(words, encoding="utf-8")
         self.process = spawn([BINARY, "--config", str(config)], self.folder / "nats.log", {})
 
@@ -145,10 +146,10 @@ class NatsServers:
 
 
 @contextlib.contextmanager
-def nats_servers(folder: Path, count: int = 1) -> Iterator[NatsServers]:
+def nats_servers(folder: Path, count: int = 1, more: str = "") -> Iterator[NatsServers]:
     """So many servers, running; they end with the block."""
     names = [f"n{number}" for number in range(1, count + 1)]
-    servers = NatsServers([NatsServer(folder / name, name) for name in names])
+    servers = NatsServers([NatsServer(folder / name, name, more=more) for name in names])
     routes = tuple(server.route for server in servers.servers) if count > 1 else ()
     for server in servers.servers:
         server.routes = routes

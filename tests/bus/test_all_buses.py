@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from campana.bus.contract import Bus, Parcel
 from tests.bus.conftest import Place
@@ -21,6 +21,13 @@ async def take(bus: Bus, stream: str, n: int, at_once: int = 100) -> list[Parcel
             found += await bus.take(stream, min(at_once, n - len(found)))
             await asyncio.sleep(0)
     return found
+
+
+async def reached(what: Callable[[], bool]) -> None:
+    """Returns when something is so that nobody can be asked to tell."""
+    async with asyncio.timeout(LONG):
+        while not what():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def put(bus: Bus, stream: str, keys: Sequence[str]) -> None:

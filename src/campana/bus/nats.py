@@ -147,7 +147,7 @@ class NatsBus:
                 found = await self._pull(stream, n)
             except TROUBLE:
                 self._stirred.set()
-                return ()
+                return []
         return [Parcel((msg.headers or {}).get(Header.MSG_ID, ""), msg.data, msg) for msg in found]
 
     async def _pull(self, stream: str, n: int) -> list[Msg]:
@@ -268,7 +268,8 @@ class NatsBus:
 
         async def cut() -> None:
             self._ready.clear()
-            self._troubled(ConnectionError("the connection was cut"))
+            if not client.is_closed:
+                self._troubled(ConnectionError("the connection was cut"))
 
         async def back() -> None:
             self._stirred.set()
