@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import ctypes
 import json
 import multiprocessing
 import os
@@ -24,11 +23,9 @@ import yaml
 from campana.standin.config import StandinConfig, demo_config
 from campana.standin.faults import Faults
 from campana.standin.ledger import ACCEPTED, Line, read_lines
+from tests.processes import HOST, die_with_parent, free_port
 
 CAMPANA = str(Path(sys.executable).with_name("campana"))
-HOST = "127.0.0.1"
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 CAMPAIGN: dict[str, Any] = {
     "name": "Visit reminders",
     "audience": {"duplicates": "first", "flagged": "leave_out"},
@@ -69,19 +66,6 @@ def _be_campana(arguments: Sequence[str], folder: Path, out: Path, err: Path) ->
     campana.cli.main()
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server((HOST, 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def _die_with_parent() -> None:
-    """Whatever becomes of us, no process of ours is left behind."""
-    if LIBC is not None:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def spawn(command: Sequence[str], out: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Starts a process in a group of its own; what it says is added to a file."""
     with out.open("ab") as file:
@@ -93,7 +77,7 @@ def spawn(command: Sequence[str], out: Path, env: Mapping[str, str]) -> subproce
             env=dict(env),
             cwd=out.parent,
             start_new_session=True,  # Ctrl-C is for whoever started us
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
 
 
@@ -229,7 +213,7 @@ class World:
             timeout=seconds,
             env=self.env,
             cwd=self.folder,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
 
     def run_forked(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
