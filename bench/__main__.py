@@ -6,32 +6,66 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
 
 import uvloop
 
 from bench.audience import audience, cutting
+from bench.busy import busy
+from bench.ingest import ingest
+from bench.life import life
+from bench.measure import Figure
+from bench.places import NAMES, Asked, place
 from bench.restart import restart
 from bench.send import send
 
-ALL = {"send": send, "import": audience, "cut": cutting, "restart": restart}
+ALL: dict[str, Callable[[Asked], Awaitable[list[Figure]]]] = {
+    "send": send,
+    "life": life,
+    "ingest": ingest,
+    "busy": busy,
+    "import": audience,
+    "cut": cutting,
+    "restart": restart,
+}
+
+
+def arguments() -> argparse.Namespace:
+    """What is asked for."""
+    parser = argparse.ArgumentParser(prog="bench", description="Figures, each beside its limit of the same run.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}; all when none is given")
+    parser.add_argument("--database", choices=(*NAMES, "both"), default="both")
+    parser.add_argument("--messages", type=int, default=10_000, help="of one round; files and backlogs are 100 times as long")
+    parser.add_argument("--rounds", type=int, default=3, help="limit and subject in turns; medians are told")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    asked.names = asked.names or list(ALL)
+    if unknown := set(asked.names) - set(ALL):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; known are {', '.join(ALL)}")
+    return asked
 
 
 def main() -> int:
     """Exit 1 when a floor is missed."""
-    parser = argparse.ArgumentParser(prog="bench")
-    parser.add_argument("names", nargs="*", default=list(ALL), help=f"of {', '.join(ALL)}")
-    parser.add_argument("--messages", type=int, default=20_000)
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    figures = []
-    for name in asked.names:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            for figure in runner.run(ALL[name](asked.messages)):
-                print(figure.line(), file=sys.stderr if asked.json else sys.stdout, flush=True)
-                figures.append(figure)
-    met = sum(figure.met for figure in figures)
-    print(json.dumps([figure.facts() for figure in figures]) if asked.json else f"{met} of {len(figures)} floors met")
-    return 0 if met == len(figures) else 1
+    asked = arguments()
+    out = sys.stderr if asked.json else sys.stdout
+    figures: list[Figure] = []
+    for where in NAMES if asked.database == "both" else (asked.database,):
+        with place(where) as at:
+            print(f"{at.version()}, Python {sys.version.split()[0]}", file=out, flush=True)
+            for name in asked.names:
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    for figure in runner.run(_run(ALL[name], Asked(at, asked.messages, asked.rounds))):
+                        print(figure.line(), file=out, flush=True)
+                        figures.append(figure)
+    floors = [figure for figure in figures if figure.floors.words()]
+    met = sum(figure.met for figure in floors)
+    print(json.dumps([figure.facts() for figure in figures]) if asked.json else f"{met} of {len(floors)} floors met")
+    return 0 if met == len(floors) else 1
+
+
+async def _run(benchmark: Callable[[Asked], Awaitable[list[Figure]]], asked: Asked) -> list[Figure]:
+    return await benchmark(asked)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from campana.wiring import Installation, open_installation
 
 ACCOUNT = {"kind": "twilio_sms", "account_sid": "AC" + "0" * 32, "auth_token": "bench"}
 COLUMNS = ("name", "phone", "day", "plan")
+PLAN = {"name": "bench", "primary": {"from": "s", "text": "Hi {{name}}, see you on {{day}}."}}
 
 
 def row(at: int) -> tuple[str, str, str, str]:
@@ -34,10 +35,10 @@ def write_csv(path: Path, n: int) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def installation(folder: Path, vendor: str) -> AsyncIterator[Installation]:
-    """An installation on SQLite (FULL) in `folder`, whose one sender is as fast as it can be."""
+async def installation(database: str, folder: Path, vendor: str = "http://127.0.0.1:9") -> AsyncIterator[Installation]:
+    """An installation whose one sender is as fast as it can be."""
     settings = Settings(
-        database=f"sqlite:///{folder / 'bench.db'}",
+        database=database,
         data=folder,
         port=0,
         integrations={"sms": {**ACCOUNT, "base_url": vendor}},
@@ -45,6 +46,15 @@ async def installation(folder: Path, vendor: str) -> AsyncIterator[Installation]
     )
     async with open_installation(settings) as campana:
         yield campana
+
+
+async def launched(campana: Installation, audience_id: Id, name: str = "bench") -> Id:
+    """The run of a campaign to an audience, begun, and nobody enrolled yet."""
+    house, now = campana.house, campana.house.clock.now()
+    file = CampaignFile.model_validate({**PLAN, "name": name})
+    run_id = await house.db.run(launch.launch, house, campana.workspace_id, file, "{}", audience_id, now, now)
+    await house.db.run(wake.start_runs, house, now)
+    return run_id
 
 
 async def enrolled(campana: Installation, n: int) -> Id:
@@ -59,9 +69,7 @@ async def enrolled(campana: Installation, n: int) -> Id:
         ]
         await db.run(audiences.add_rows, audience_id, rows)
     await db.run(audiences.finish, audience_id, n, n, "{}")
-    file = CampaignFile.model_validate({"name": "bench", "primary": {"from": "s", "text": "Hi {{name}}, see you on {{day}}."}})
-    run_id = await db.run(launch.launch, house, campana.workspace_id, file, "{}", audience_id, now, now)
-    await db.run(wake.start_runs, house, now)
+    run_id = await launched(campana, audience_id)
     while await db.run(wake.enrol, house, house.clock.now()):
         pass
     return run_id

@@ -7,27 +7,35 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.measure import Figure
-from bench.people import enrolled, installation
+from bench.audience import FILE
+from bench.backlog import backlog, known_to_planner
+from bench.measure import Figure, Floors, Reading
+from bench.people import installation
+from bench.places import Asked
+from bench.send import until_sent
 from bench.sink import sink
-from campana.store import counters
 
 
-async def restart(n: int) -> list[Figure]:
+async def restart(asked: Asked) -> list[Figure]:
     """Opening with a backlog and settling the first message, against opening alone. Units are openings."""
-    people = n * 10
-    with sink() as url, tempfile.TemporaryDirectory() as name:
+    people, alone, found = asked.n * FILE, [], []
+    with sink() as vendor, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with installation(folder, url) as campana:
-            run_id = await enrolled(campana, people)
-        began, cpu = time.perf_counter(), time.process_time()
-        async with installation(folder, url) as campana:
-            opened = time.perf_counter() - began
-            working = asyncio.create_task(campana.worker.run())
-            while not (await campana.house.db.read(counters.figures, [run_id]))[run_id]["people:sent"]:
-                await campana.bus.woken("live", 0.02)
-            sending = time.perf_counter() - began
-            used = (time.process_time() - cpu) * 1e6
-            campana.worker.stop()
-            await working
-    return [Figure(f"restart with {people:,} queued", "openings", 1 / sending, used, "open alone", 1 / opened, least=1 / 5)]
+        database = asked.place.fresh(folder)
+        async with installation(database, folder, vendor.url) as campana:
+            run_id = await backlog(campana, people, "bench")
+            await campana.house.db.run(known_to_planner)
+        for round_ in range(asked.rounds):
+            began, cpu, beside = time.perf_counter(), time.process_time(), asked.place.server_cpu()
+            async with installation(database, folder, vendor.url) as campana:
+                alone.append(Reading(1 / (time.perf_counter() - began), 0))
+                working = asyncio.create_task(campana.worker.run())
+                await until_sent(campana, run_id, 1 + round_ * asked.n // 10)
+                sending = time.perf_counter() - began
+                used, theirs = (time.process_time() - cpu) * 1e6, (asked.place.server_cpu() - beside) * 1e6
+                found.append(Reading(1 / sending, used, theirs))
+                campana.worker.stop()
+                await working
+    limit = Reading.middle(alone).per_second
+    said = f"restart with {people:,} queued"
+    return [Figure(said, asked.place.name, "openings", Reading.middle(found), "open alone", limit, Floors(least=1 / 5))]

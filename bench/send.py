@@ -1,4 +1,4 @@
-"""`send`: the whole pipeline on SQLite (FULL) against the bare wire loop, both into the same dumb sink."""
+"""`send`: the whole pipeline against the bare wire loop, both into the same dumb sink."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from bench.measure import Figure, Stopwatch
+from bench.measure import Figure, Floors, Reading, Stopwatch
 from bench.people import ACCOUNT, enrolled, installation
+from bench.places import Asked, Place
 from bench.sink import sink
 from campana.channels.twilio_sms import CHANNEL
 from campana.clock import boottime
 from campana.core.durations import SECOND
-from campana.core.ids import new_id
+from campana.core.ids import Id, new_id
 from campana.core.message import Outgoing
 from campana.store import counters
 from campana.wire import Wire
+from campana.wiring import Installation
+
+FLOORS = {"SQLite": Floors(ratio=0.5, most_us=150), "PostgreSQL": Floors(ratio=0.4, most_us=200)}
 
 
-async def bare(url: str, n: int) -> tuple[float, float]:
+async def bare(url: str, n: int) -> Reading:
     """N requests as fast as the wire takes them."""
     wire = Wire()
     settings = CHANNEL.settings.model_validate({k: v for k, v in ACCOUNT.items() if k != "kind"} | {"base_url": url})
@@ -36,24 +40,34 @@ async def bare(url: str, n: int) -> tuple[float, float]:
     return found
 
 
-async def pipeline(url: str, n: int, folder: Path) -> tuple[float, float]:
-    """The same messages through cut, start, call and settle."""
-    async with installation(folder, url) as campana:
-        run_id = await enrolled(campana, n)
-        watch = Stopwatch()
-        working = asyncio.create_task(campana.worker.run())
-        while (await campana.house.db.read(counters.figures, [run_id]))[run_id]["people:sent"] < n:
-            await campana.bus.woken("live", 0.2)
-        found = watch.read(n)
-        campana.worker.stop()
-        await working
+async def pipeline(campana: Installation, run_id: Id, n: int, place: Place) -> Reading:
+    """N messages through cut, start, call and settle: until that many are with the vendor, from when the wheels begin to turn."""
+    watch = Stopwatch(place.server_cpu)
+    working = asyncio.create_task(campana.worker.run())
+    await until_sent(campana, run_id, n)
+    found = watch.read(n)
+    campana.worker.stop()
+    await working
     return found
 
 
-async def send(n: int) -> list[Figure]:
-    """One figure: messages handed over and settled, against bare requests."""
-    with sink() as url, tempfile.TemporaryDirectory() as folder:
-        await bare(url, min(n, 2000))  # warm
-        limit, bare_cpu = await bare(url, n)
-        rate, cpu = await pipeline(url, n, Path(folder))
-    return [Figure("send, SQLite", "messages", rate, cpu, f"bare wire loop ({bare_cpu:.0f} us)", limit, 0.5, 150)]
+async def until_sent(campana: Installation, run_id: Id, n: int) -> None:
+    """Returns when N messages of the run are with the vendor."""
+    while (await campana.house.db.read(counters.figures, [run_id]))[run_id]["people:sent"] < n:
+        await campana.bus.woken("live", 0.2)
+
+
+async def send(asked: Asked) -> list[Figure]:
+    """One figure: messages handed over and settled, against bare requests, in turns."""
+    limits, found = [], []
+    with sink() as vendor:
+        await bare(vendor.url, min(asked.n, 2000))  # warm
+        for _ in range(asked.rounds):
+            limits.append(await bare(vendor.url, asked.n))
+            with tempfile.TemporaryDirectory() as folder:
+                async with installation(asked.place.fresh(Path(folder)), Path(folder), vendor.url) as campana:
+                    run_id = await enrolled(campana, asked.n)
+                    found.append(await pipeline(campana, run_id, asked.n, asked.place))
+    limit, name = Reading.middle(limits), asked.place.name
+    said = f"bare wire loop ({limit.cpu_us:.0f} us)"
+    return [Figure("send", name, "messages", Reading.middle(found), said, limit.per_second, FLOORS[name])]

@@ -1,0 +1,88 @@
+"""Where a benchmark keeps its rows: SQLite in a file, or a PostgreSQL server that is started for it. Both sync every commit."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.postgres import Postgres, PostgresServer, given_postgres
+
+TICKS = os.sysconf("SC_CLK_TCK")
+NAMES = ("sqlite", "postgresql")
+
+
+@dataclass(frozen=True)
+class Place:
+    """SQLite: a file in whatever folder the benchmark has."""
+
+    name: str = "SQLite"
+
+    def fresh(self, folder: Path) -> str:
+        """The URL of an empty database."""
+        return f"sqlite:///{folder / 'bench.db'}"
+
+    def server_cpu(self) -> float:
+        """CPU seconds of the database's own processes so far; SQLite has none."""
+        return 0.0
+
+    def version(self) -> str:
+        """Which database it is."""
+        return f"SQLite {sqlite3.sqlite_version}"
+
+
+@dataclass(frozen=True)
+class PostgresPlace(Place):
+    """A database of its own for each benchmark, on one server."""
+
+    name: str = "PostgreSQL"
+    server: Postgres = field(kw_only=True)
+    numbers: Iterator[int] = field(default_factory=itertools.count, kw_only=True)
+
+    def fresh(self, folder: Path) -> str:
+        return self.server.create_database(f"bench_{next(self.numbers)}")
+
+    def server_cpu(self) -> float:
+        """CPU of the first process, of its children that are gone, and of those that live. Of a server elsewhere: not known."""
+        first = self.server.process if isinstance(self.server, PostgresServer) else None
+        if first is None:
+            return 0.0
+        ticks = sum(_ticks(first.pid, waited=True))
+        for child in Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text(encoding="ascii").split():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                ticks += sum(_ticks(int(child), waited=False))
+        return ticks / TICKS
+
+    def version(self) -> str:
+        return f"PostgreSQL {self.server.version()}"
+
+
+def _ticks(pid: int, waited: bool) -> list[int]:
+    """utime and stime of a process, with cutime and cstime of children it has waited for."""
+    after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return [int(one) for one in after_name[11 : 15 if waited else 13]]
+
+
+@contextlib.contextmanager
+def place(name: str) -> Iterator[Place]:
+    """A place to measure at; a server that is started for it goes with it."""
+    if name == "sqlite":
+        yield Place()
+    elif given := given_postgres():
+        yield PostgresPlace(server=given)
+    else:
+        with PostgresServer(fsync=True) as server:
+            yield PostgresPlace(server=server)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a benchmark is to measure: where, how many messages a round, how many rounds."""
+
+    place: Place
+    n: int
+    rounds: int
