@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
+from campana.core.ids import Id
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -34,6 +38,29 @@ class Hook:
     headers: Mapping[str, str]  # lower-case names
     body: bytes
     at: int  # UTC microseconds of arrival
+
+
+@dataclass(frozen=True, slots=True)
+class HookRow:
+    """A verified webhook as it is kept until the worker has understood it."""
+
+    id: Id
+    integration: str
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    at: int
+
+
+def packed(row: HookRow) -> bytes:
+    """A webhook as it travels between processes."""
+    return msgspec.msgpack.encode(row)
+
+
+def unpacked(body: bytes) -> HookRow:
+    """The webhook of a `packed` one; raises ValueError for anything else."""
+    return msgspec.msgpack.decode(body, type=HookRow)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ UNDERSTOOD = SetStatement(delete(inbox).where(inbox.c.id.in_(select(WANTED.c.id)
 
 
 def put(c: Connection, rows: Sequence[Any]) -> None:
-    """Keeps hooks: id, integration, method, url, headers, body, at."""
+    """Keeps hooks: id, integration, method, url, headers, body, at. One that is kept already is not kept twice."""
     insert_many(
         c,
         inbox,
@@ -33,6 +33,7 @@ def put(c: Connection, rows: Sequence[Any]) -> None:
             }
             for row in rows
         ],
+        ignore_known=True,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -13,13 +12,15 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Receive, Scope, Send
 
+from campana.bus.contract import Away, Full
 from campana.channels.contract import Channel
 from campana.clock import Clock
 from campana.core.exchange import Answer, Hook
-from campana.core.ids import Id, new_id
+from campana.core.exchange import HookRow as HookRow  # what `store` is given
+from campana.core.ids import new_id
 from campana.metrics import Metrics
 from campana.store.database import StoreAway, StoreTrouble
-from campana.web.group_commit import Full, Group
+from campana.web.group_commit import Group
 
 PREFIX = "/hooks/"
 BODY_SECONDS = 20.0
@@ -46,19 +47,6 @@ COUNTED = {400: "unreadable", 403: "refused", 404: "unknown", 500: "broken", 503
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class HookRow:
-    """A verified webhook as it is kept until the worker has understood it."""
-
-    id: Id
-    integration: str
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-    at: int
-
-
 Lookup = Callable[[str], tuple[Channel, Any] | None]
 
 
@@ -79,7 +67,7 @@ class Gateway:
     ) -> None:
         self._lookup, self._public_url, self._clock, self._wake = lookup, public_url, clock, wake
         self._body_seconds = body_seconds
-        self._group = Group(store, most_waiting=most_waiting, hopeless=(StoreTrouble, StoreAway, OSError))
+        self._group = Group(store, most_waiting=most_waiting, hopeless=(StoreTrouble, StoreAway, OSError, Full, Away))
         self.refused: Counter[str] = Counter()
         self._metrics = metrics or Metrics()
 
@@ -163,7 +151,7 @@ class Gateway:
         row = HookRow(new_id(hook.at), name, hook.method, hook.url, kept, hook.body, hook.at)
         try:
             await self._group.add(row, len(hook.body))
-        except (Full, StoreTrouble, StoreAway) as trouble:
+        except (Full, Away, StoreTrouble, StoreAway) as trouble:
             log.error("a webhook was not kept", integration=name, error=str(trouble))
             return BUSY
         except Exception as error:

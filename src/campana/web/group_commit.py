@@ -7,11 +7,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from campana.bus.contract import Full as Full
+
 Row = TypeVar("Row")
-
-
-class Full(RuntimeError):
-    """More waits to be stored than may: answer 503, the sender comes again."""
 
 
 class Group(Generic[Row]):
