@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from campana.core.hours import UnknownZone, zone_of
 from campana.core.ids import Id, new_id
 from campana.core.message import Reach
 from campana.core.template import compile_text, unknown_fields
+from campana.engine import relay
 from campana.engine.house import House
 from campana.store import accounts, audiences, campaigns, flows
 from campana.store.accounts import SenderRow
@@ -149,7 +151,7 @@ def _check_content(c: Connection, house: House, run_id: Id, plan: Plan) -> None:
 
 def pause(c: Connection, run_id: Id, now: int) -> bool:
     """Nothing more is handed over; False when the run is not sending or scheduled."""
-    return campaigns.change_run(c, run_id, ["scheduled", "sending"], status="paused", paused_at=now)
+    return _change(c, run_id, ["scheduled", "sending"], "paused", now, status="paused", paused_at=now)
 
 
 def resume(c: Connection, run_id: Id, now: int) -> bool:
@@ -162,9 +164,17 @@ def resume(c: Connection, run_id: Id, now: int) -> bool:
     accounts.resume_senders(c, [bytes.fromhex(step.sender) for step in plan.steps])
     flows.reopen(c, run_id)
     goes_on = "scheduled" if run.started_at is None else "sending"
-    return campaigns.change_run(c, run_id, ["paused"], status=goes_on, paused_at=None) or run.status != "paused"
+    return _change(c, run_id, ["paused"], "resumed", now, status=goes_on, paused_at=None) or run.status != "paused"
 
 
 def finish(c: Connection, run_id: Id, now: int) -> bool:
     """Ends the run for good: one row, which *start* sees at once. False when it is over already."""
-    return campaigns.change_run(c, run_id, ["scheduled", "sending", "paused"], status="ended", finished_at=now)
+    return _change(c, run_id, ["scheduled", "sending", "paused"], "finished", now, status="ended", finished_at=now)
+
+
+def _change(c: Connection, run_id: Id, was: Sequence[str], what: str, now: int, **values: Any) -> bool:
+    """Changes a run and notes it for all who want to know; False when it was in none of those states."""
+    changed = campaigns.change_run(c, run_id, was, **values)
+    if changed:
+        relay.note(c, run_id, what, now)
+    return changed

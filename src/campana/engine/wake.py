@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Status
+from campana.engine import relay
 from campana.engine.changes import Changes, end_all
 from campana.engine.house import CALL_TIMEOUT, LEASE, MARGIN, House, RunPlan
 from campana.engine.reconcile import ENOUGH_ASKED
@@ -29,7 +30,9 @@ def start_runs(c: Connection, house: House, now: int) -> int:
         return 0
     started = 0
     for run in campaigns.runs_with_status(c, ["scheduled"], starting_by=now):
-        started += campaigns.change_run(c, run.id, ["scheduled"], status="sending", started_at=now)
+        if campaigns.change_run(c, run.id, ["scheduled"], status="sending", started_at=now):
+            relay.note(c, run.id, "started", now)
+            started += 1
     return started
 
 
@@ -121,6 +124,7 @@ def finish_runs(c: Connection, now: int) -> list[Id]:
         counts = figures[run.id]
         idle = counts["outcome:waiting"] + counts["outcome:sending"] == 0
         if idle and recipients.all_done(c, run.id) and campaigns.change_run(c, run.id, LIVE, status="sent", finished_at=now):
+            relay.note(c, run.id, "sent", now)
             ended.append(run.id)
     return ended
 
