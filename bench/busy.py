@@ -55,13 +55,8 @@ async def sending(asked: Asked, vendor: str, file: Path | None) -> Reading:
 async def taking(asked: Asked, file: Path | None) -> tuple[Reading, dict[str, float]]:
     """The gateway of `ingest`."""
     with tempfile.TemporaryDirectory() as folder:
-        place = asked.place
-        async with (
-            installation(place.fresh(Path(folder)), Path(folder)) as campana,
-            gateway(campana) as url,
-            importing(campana, file),
-        ):
-            return await measured(url, asked.n, place)
+        async with installation(asked.place.fresh(Path(folder)), Path(folder)) as campana, gateway(campana) as url:
+            return await measured(url, asked.n, asked.place, importing(campana, file))
 
 
 async def busy(asked: Asked) -> list[Figure]:

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from statistics import median
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from bench.load import from_outside
+from bench.load import Load
 from bench.measure import Figure, Floors, Reading, Stopwatch
 from bench.people import installation
 from bench.places import Asked, Place
@@ -52,11 +53,15 @@ async def gateway(campana: Installation) -> AsyncIterator[str]:
         yield f"{address}/hooks/sms"
 
 
-async def measured(url: str, n: int, place: Place | None = None) -> tuple[Reading, dict[str, float]]:
+async def measured(
+    url: str, n: int, place: Place | None = None, meanwhile: AbstractAsyncContextManager[None] | None = None
+) -> tuple[Reading, dict[str, float]]:
     """What N webhooks come to: by the load's own clock, as this process's CPU, and how long each took."""
-    watch = Stopwatch(place.server_cpu if place else lambda: 0.0)
-    facts = await from_outside(url, n)
-    used = watch.read(n)
+    load = await Load.prepare(url, n)
+    async with meanwhile or contextlib.nullcontext():
+        watch = Stopwatch(place.server_cpu if place else lambda: 0.0)
+        facts = await load.go()
+        used = watch.read(n)
     return Reading(facts["n"] / facts["seconds"], used.cpu_us, used.server_us), facts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from asyncio.subprocess import PIPE
 from urllib.parse import urlsplit
 
 import uvloop
@@ -16,7 +17,7 @@ CONNECTIONS = 64
 
 
 async def load(url: str, n: int) -> dict[str, object]:
-    """N receipts of unlike messages, each on one of 64 connections when the answer before it is there."""
+    """N receipts of unlike messages, each on one of 64 connections when the answer before it is there; begins when told to."""
     requests = [told(f"{url}?m={at:032x}", f"SM{at:032x}", f"+5255{10_000_000 + at}", "delivered") for at in range(n)]
     left = iter(requests)
     done = asyncio.Event()
@@ -26,12 +27,13 @@ async def load(url: str, n: int) -> dict[str, object]:
         if len(clocked.took) == n:
             done.set()
 
-    where = urlsplit(url)
-    loop = asyncio.get_running_loop()
-    lines = [
-        (await loop.create_connection(lambda: Line(lambda: next(left, None), answered), where.hostname, where.port))[1]
-        for _ in range(CONNECTIONS)
-    ]
+    where, loop = urlsplit(url), asyncio.get_running_loop()
+    lines = []
+    for _ in range(CONNECTIONS):
+        _, line = await loop.create_connection(lambda: Line(lambda: next(left, None), answered), where.hostname, where.port)
+        lines.append(line)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
     clocked = Clocked()
     for line in lines:
         line.go()
@@ -39,18 +41,35 @@ async def load(url: str, n: int) -> dict[str, object]:
     return clocked.facts()
 
 
-async def from_outside(url: str, n: int) -> dict[str, float]:
-    """The same from another process, while this one serves. Every request must have been answered well."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.load", url, str(n), stdout=asyncio.subprocess.PIPE
-    )
-    said, _ = await process.communicate()
-    if process.returncode:
-        raise RuntimeError("The load process failed; what it said stands above.")
-    facts: dict[str, float] = json.loads(said)
-    if facts["bad"]:
-        raise RuntimeError(f"Not every webhook was taken: {facts['bad']}. A figure of refusals would say nothing.")
-    return facts
+class Load:
+    """The same in another process, while this one serves."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    @classmethod
+    async def prepare(cls, url: str, n: int) -> Load:
+        """All requests are made and all connections open."""
+        command = [sys.executable, "-m", "bench.load", url, str(n)]
+        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+        found = cls(process)
+        await found._line()
+        return found
+
+    async def go(self) -> dict[str, float]:
+        """How it went. Every request must have been answered well."""
+        self.process.stdin.write(b"go\n")  # type: ignore[union-attr]
+        facts: dict[str, float] = json.loads(await self._line())
+        await self.process.wait()
+        if facts["bad"]:
+            raise RuntimeError(f"Not every webhook was taken: {facts['bad']}. A figure of refusals would say nothing.")
+        return facts
+
+    async def _line(self) -> bytes:
+        said = await self.process.stdout.readline()  # type: ignore[union-attr]
+        if not said:
+            raise RuntimeError("The load process has ended; what it said stands above.")
+        return said
 
 
 if __name__ == "__main__":
