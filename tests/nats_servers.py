@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -18,15 +19,7 @@ from nats.js.api import StreamInfo
 from tests.chaos.world import HOST, Broken, free_port, kill, listens, spawn, wait_for_port
 
 BINARY = str(Path(sys.executable).with_name("nats-server"))
-CONFIG = """
-listen: "{host}:{port}"
-server_name: {name}
-max_payload: 8MB
-jetstream {{ store_dir: "{folder}/disk", sync_interval: always, max_file_store: 4GB }}
-"""
-CLUSTER = """
-cluster {{ name: campana, listen: "{host}:{route}", routes: [{routes}] }}
-"""
+DEPLOY = Path(__file__).parents[1] / "deploy"  # what is recommended is what is tested
 
 
 @dataclass
@@ -44,12 +37,14 @@ class NatsServer:
     def begin(self) -> None:
         """Starts it; it may not listen yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        facts = {"host": HOST, "port": self.port, "route": self.route, "name": self.name, "folder": self.folder}
-        routes = ", ".join(f'"nats://{HOST}:{one}"' for one in self.routes)
         config = self.folder / "nats.conf"
-        words = CONFIG.format(**facts) + (CLUSTER.format(routes=routes, **facts) if self.routes else "") + self.more
-        config.write_text(words, encoding="utf-8")
-        self.process = spawn([BINARY, "--config", str(config)], self.folder / "nats.log", {})
+        recommended = DEPLOY / ("nats-cluster.conf" if self.routes else "nats.conf")
+        config.write_text(f'include "{os.path.relpath(recommended, self.folder)}"\n{self.more}\n', encoding="utf-8")
+        facts = {"NAME": self.name, "LISTEN": f"{HOST}:{self.port}", "DATA": str(self.folder / "disk")}
+        facts |= {"ROUTE": f"{HOST}:{self.route}"}
+        facts |= {f"ROUTE_{number}": f"nats://{HOST}:{route}" for number, route in enumerate(self.routes, 1)}
+        env = {f"NATS_{name}": value for name, value in facts.items()}
+        self.process = spawn([BINARY, "--config", str(config)], self.folder / "nats.log", env)
 
     def start(self) -> None:
         """Starts it, and returns when it listens."""
