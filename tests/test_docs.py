@@ -152,7 +152,7 @@ def metrics() -> dict[str, tuple[str, ...]]:
     counted.called("channel", ["accepted"], 0.1)
     counted.hooked("taken")
     counted.stumbled("inbox")
-    families = [*exposition.of_process(counted, "1", "serve", False), *exposition.of_bus(0, 0), *exposition.of_store(figures)]
+    families = [*exposition.of_process(counted, "1", "serve", False), *exposition.of_bus(0, 0, 0), *exposition.of_store(figures)]
     totals = {family.name: family.name + "_total" * (family.type == "counter") for family in families}
     return {totals[one.name]: tuple(name for name in one.samples[0].labels if name != "le") for one in families}
 

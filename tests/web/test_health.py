@@ -13,6 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
+from campana.bus.contract import Away
+from campana.bus.local import LocalBus
 from campana.clock import VirtualClock
 from campana.metrics import Metrics
 from campana.store import accounts
@@ -41,7 +43,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def health(database: Database) -> Health:
-    return Health("serve", Metrics(), database.read, VirtualClock(NOW))
+    return Health("serve", Metrics(), database.read, VirtualClock(NOW), LocalBus())
 
 
 def asking(app: Any, host: str = "localhost") -> httpx.AsyncClient:
@@ -109,8 +111,17 @@ async def silent(*_: Any) -> Any:
 
 
 async def broken(*_: Any) -> Any:
-    """A store, or a bus, that is not there."""
+    """A store that is not there."""
     raise ConnectionError("no route to +525511223344")
+
+
+class NoBus(LocalBus):
+    """A bus whose servers are away, and that has lost what it held."""
+
+    lost, wiped = 7, 1
+
+    async def held(self, stream: str) -> int:
+        raise Away("no servers available")
 
 
 @pytest.mark.parametrize(("read", "sentence"), [(silent, module.STORE_LATE), (broken, module.STORE_AWAY)])
@@ -129,11 +140,12 @@ async def test_a_store_that_is_away_is_said_and_metrics_go_on_without_it(
 
 
 async def test_a_bus_that_is_away_is_said(health: Health) -> None:
-    health.held = broken
+    health.bus = NoBus()
     answer = await health.ready()
     assert (answer.code, answer.body.decode()) == (503, f"{module.BUS_AWAY}\n")
     found = await metrics_of(health)
     assert (found["campana_bus_up",], found["campana_store_up",]) == (0, 1)
+    assert (found["campana_bus_webhooks_lost_total",], found["campana_bus_wiped_total",]) == (7, 1)
     assert ("campana_bus_webhooks",) not in found
 
 
@@ -168,7 +180,6 @@ async def test_what_was_counted_is_shown(health: Health) -> None:
     counted.called("wa", ["lost"], 20.0)
     counted.stumbled("inbox")
     counted.store_ran(0.004)
-    health.wiped = lambda: 7
     found = await metrics_of(health)
     assert found["campana_attempts_total", "sms", "accepted"] == 2
     assert found["campana_attempts_total", "sms", "permanent"] == 1
@@ -183,7 +194,7 @@ async def test_what_was_counted_is_shown(health: Health) -> None:
     assert found["campana_call_seconds_sum", "sms"] == pytest.approx(0.33)
     assert found["campana_wheel_errors_total", "inbox"] == 1
     assert found["campana_store_transaction_seconds_bucket", "0.005"] == 1
-    assert found["campana_bus_webhooks_wiped_total",] == 7
+    assert found["campana_bus_webhooks_lost_total",] == 0
 
 
 async def test_a_sender_named_by_its_number_is_not_shown_by_it(health: Health, database: Database) -> None:

@@ -56,12 +56,13 @@ def of_process(counted: Metrics, version: str, role: str, stopping: bool) -> Ite
     yield transactions
 
 
-def of_bus(held: int | None, wiped: int) -> Iterator[Metric]:
+def of_bus(held: int | None, lost: int, wiped: int) -> Iterator[Metric]:
     """Webhooks on their way to the store. `held` is None when the bus cannot be asked."""
     yield _one("campana_bus_up", "1 when the bus answers; always 1 when there is none", held is not None)
     if held is not None:
         yield _one("campana_bus_webhooks", "Webhooks that the bus holds and the store does not have yet", held)
-    yield _counter("campana_bus_webhooks_wiped", "Webhooks that were lost with the disks of the bus", {(): wiped})
+    yield _counter("campana_bus_webhooks_lost", "Webhooks that were lost with the disks of the bus", {(): lost})
+    yield _counter("campana_bus_wiped", "How often the bus was found to have lost everything", {(): wiped})
 
 
 def of_store(figures: Figures | None) -> Iterator[Metric]:

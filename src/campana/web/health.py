@@ -15,6 +15,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from campana import __version__
+from campana.bus.contract import INGEST, Bus
 from campana.clock import Clock
 from campana.core.exchange import Answer
 from campana.metrics import Metrics
@@ -62,11 +63,6 @@ class Shared(Generic[T]):
             self._fresh_until = asyncio.get_running_loop().time() + self._seconds
 
 
-async def nothing_held() -> int:
-    """There is no bus that holds webhooks."""
-    return 0
-
-
 @dataclass
 class Health:
     """One process, as machines may ask after it."""
@@ -75,10 +71,9 @@ class Health:
     metrics: Metrics
     read: Callable[..., Awaitable[Any]]  # the store's: a function of a connection, and its arguments
     clock: Clock
+    bus: Bus
     stopping: Callable[[], bool] = lambda: False
     dead: Callable[[], Sequence[str]] = list  # wheels that turn no more, though nobody stopped them
-    held: Callable[[], Awaitable[int]] = nothing_held  # webhooks in the bus; raises when it cannot be asked
-    wiped: Callable[[], int] = lambda: 0  # webhooks that were lost with the bus's disks
     _trouble: Shared[str | None] = field(init=False)
     _figures: Shared[store.Figures] = field(init=False)
     _holds: Shared[int] = field(init=False)
@@ -86,7 +81,7 @@ class Health:
     def __post_init__(self) -> None:
         self._trouble = Shared(self._look_for_trouble, READY_SECONDS)
         self._figures = Shared(lambda: self.read(store.figures, self.clock.now()), FIGURES_SECONDS)
-        self._holds = Shared(lambda: self.held(), READY_SECONDS)
+        self._holds = Shared(lambda: self.bus.held(INGEST), READY_SECONDS)
 
     def healthy(self) -> Answer:
         """200 as long as every wheel turns. That there is an answer says that the event loop does."""
@@ -123,7 +118,8 @@ class Health:
         store_says, bus_says = in_time(self._figures), in_time(self._holds)
         figures, held = await asyncio.gather(store_says, bus_says)
         of_us = of_process(self.metrics, __version__, self.role, self.stopping())
-        return Answer(200, expose([*of_us, *of_bus(held, self.wiped()), *of_store(figures)]), CONTENT_TYPE)
+        of_streams = of_bus(held, self.bus.lost, self.bus.wiped)
+        return Answer(200, expose([*of_us, *of_streams, *of_store(figures)]), CONTENT_TYPE)
 
 
 async def in_time(reading: Shared[T]) -> T | None:
