@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args
 
 import structlog
+from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from campana.channels.registry import channels
 from campana.core.discretion import STRUCK, discreet
+from campana.settings import Settings
 
 AUTO, JSON, TEXT = "auto", "json", "text"
 SHORTEST_SECRET = 6  # what is shorter strikes out half the words
 
 
-def logs_to_stderr(role: str = "campana", log_format: str = AUTO, secrets: Iterable[str] = ()) -> None:
+def logs_to_stderr(role: str = "campana", log_format: str = AUTO, secrets: Iterable[str] = ()) -> bool:
     """Everything that is logged, by us or by a library, is a line on stderr: stdout is for results alone.
 
-    `auto` writes JSON unless a person sits before it. `secrets` are struck out wherever they stand.
+    `auto` writes JSON unless a person sits before it. `secrets` are struck out wherever they stand. Returns whether the lines
+    are for machines.
     """
     as_json = log_format == JSON or (log_format == AUTO and not sys.stderr.isatty())
     shared: list[Processor] = [
@@ -38,6 +43,24 @@ def logs_to_stderr(role: str = "campana", log_format: str = AUTO, secrets: Itera
         formatter(foreign_pre_chain=shared, processors=[formatter.remove_processors_meta, last])  # libraries use `logging`
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    return as_json
+
+
+def secrets_of(settings: Settings) -> Iterator[str]:
+    """Every credential of the settings: what channels call a secret, and the passwords in URLs."""
+    known = channels()
+    for facts in settings.integrations.values():
+        channel = known.get(str(facts.get("kind")))
+        for name, field in channel.settings.model_fields.items() if channel else ():
+            if name in facts and _is_secret(field.annotation):
+                yield str(facts[name])
+    for url in (settings.database, *settings.bus.split(",")):
+        if found := re.search(r"://[^/@]*?:([^/@]+)@", url):
+            yield found[1]
+
+
+def _is_secret(kind: Any) -> bool:
+    return kind is SecretStr or any(_is_secret(inner) for inner in get_args(kind))
 
 
 def _signed(role: str) -> Processor:

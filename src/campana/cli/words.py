@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Mapping
 
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from campana.cli.logs import logs_to_stderr, secrets_of
 from campana.core.audience import BadAudience
 from campana.core.schedule import BadStart
 from campana.engine.launch import Refused
 from campana.engine.vendors import VendorRefuses
-from campana.settings import BadSettings
+from campana.settings import BadSettings, Settings
 from campana.standin.config import BadConfig
-from campana.store.database import StoreTrouble
+from campana.store.database import StoreAway, StoreTrouble
 from campana.web.app import PortTaken
 from campana.web.hosts import NotLoopback
 
@@ -29,26 +29,43 @@ SENTENCES = (
     BadSettings,
     BadConfig,
     StoreTrouble,
+    StoreAway,
     PortTaken,
     NotLoopback,
     VendorRefuses,
 )
 
+ASKS_TO_STOP = (signal.SIGINT, signal.SIGTERM)
+
 err = Console(stderr=True, highlight=False)
+log = structlog.get_logger("campana")
+
+
+class Voice:
+    """How this process speaks: to people, or as a service whose every line is read by machines."""
+
+    in_lines = False
+
+
+def speak_as_service(role: str, settings: Settings) -> None:
+    """From now on sentences are lines of the log too, where the log is for machines."""
+    Voice.in_lines = logs_to_stderr(role, settings.log_format, secrets_of(settings))
 
 
 def say(sentence: str) -> None:
     """One sentence for people."""
-    err.print(sentence, markup=False, soft_wrap=True)
+    if Voice.in_lines:
+        log.info(sentence)
+    else:
+        err.print(sentence, markup=False, soft_wrap=True)
 
 
-def logs_to_stderr() -> None:
-    """What the parts log is for people too: stdout is for results alone."""
-    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)  # never the values of variables
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper("iso"), plain],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+def complain(sentence: str) -> None:
+    """The sentence that says why the process ends."""
+    if Voice.in_lines:
+        log.error(sentence)
+    else:
+        say(sentence)
 
 
 def bar() -> Progress:
@@ -71,7 +88,15 @@ def outcome_words(outcomes: Mapping[str, int]) -> str:
 
 
 def on_signals(stop: asyncio.Event) -> None:
-    """Ctrl-C and a service manager's wish end the process cleanly: what was handed over is settled first."""
+    """Ctrl-C and a service manager's wish end the process cleanly: what was handed over is settled first. The second one ends it
+    on the spot, as a kill would."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+
+    def asked() -> None:
+        for number in ASKS_TO_STOP:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in ASKS_TO_STOP:
+        loop.add_signal_handler(number, asked)
