@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,13 @@ def heard() -> Heard:
 @pytest.fixture
 def house(tmp_path: Path, new_store: NewStore, heard: Heard) -> Iterator[House]:
     db = Database(new_store(tmp_path))
-    yield House(
+    yield house_on(db, heard.topics.append)
+    db.close()
+
+
+def house_on(db: Database, wake: Callable[[str], None]) -> House:
+    """A house that sends nothing."""
+    return House(
         db=db,
         exchange=_nobody,
         clock=VirtualClock(NOW),
@@ -81,9 +87,8 @@ def house(tmp_path: Path, new_store: NewStore, heard: Heard) -> Iterator[House]:
         journal=lambda message_id: None,
         begun=lambda token, message_id: None,
         new_token=lambda: new_id(NOW),
-        wake=heard.topics.append,
+        wake=wake,
     )
-    db.close()
 
 
 def hooks(count: int) -> list[HookRow]:
