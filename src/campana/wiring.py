@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +22,18 @@ from campana.core.ids import Id
 from campana.engine import launch, recover, report, tidy
 from campana.engine.house import Account, Exchange, House
 from campana.engine.journal import Journal
-from campana.engine.worker import Worker
+from campana.engine.upkeep import upkeep
+from campana.engine.worker import EVERYTHING, Role, Worker, role_name
+from campana.metrics import Metrics
 from campana.settings import BadSettings, Settings
-from campana.store import accounts, campaigns, inbox
-from campana.store.database import Database, Priority, StoreTrouble, sqlite_path
+from campana.store import accounts, campaigns, inbox, partitions
+from campana.store.clock import DatabaseClock
+from campana.store.database import Database, Priority, StoreTrouble, is_sqlite, sqlite_path
 from campana.store.migrate import migrate
 from campana.web import app as web_app
 from campana.web.app import Actions, Application, Console, Face, Refused
 from campana.web.gateway import Gateway, HookRow
+from campana.web.health import Health, serve_health
 from campana.web.hosts import loopback_only, require_loopback
 from campana.wire import Wire
 
@@ -47,6 +51,8 @@ class Installation:
     worker: Worker
     app: Application
     gateway: Gateway
+    health: Health
+    roles: Collection[Role] = EVERYTHING
     public_url: str = ""
     port: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,36 +63,57 @@ class Installation:
         return f"http://{self.settings.host}:{self.port}"
 
     async def serve(self, bound: asyncio.Event | None = None) -> None:
-        """Turns the wheels and serves console and gateway until `stop` is set; what was handed over is settled then."""
+        """Does what the roles say until `stop` is set: turns wheels, serves console and gateway. What was handed over is settled
+        then."""
 
         bound = bound or asyncio.Event()
+        closing = asyncio.Event()  # whoever asks is answered until everything that was handed over is settled
 
         def listening(port: int) -> None:
             self.port = port
             self.public_url = (self.settings.public_url or self.console_url).rstrip("/")
             bound.set()
 
-        web = asyncio.create_task(web_app.serve(self.app, self.settings.host, self.settings.port, self.stop, listening))
+        if Role.WEB in self.roles:
+            serving = web_app.serve(self.app, self.settings.host, self.settings.port, closing, listening)
+        else:
+            listening(self.settings.port)  # vendors are told where another process listens
+            serving = _until(closing)
+        web = asyncio.create_task(serving)
+        probes = asyncio.create_task(self._answer_probes(closing))
         wheels = asyncio.create_task(self._turn_once_bound(bound))
         ending = asyncio.create_task(self.stop.wait())
         try:
-            await asyncio.wait({web, wheels, ending}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({web, probes, wheels, ending}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.stop.set()
             self.worker.stop()
             if not bound.is_set():
                 wheels.cancel()  # they never began
-            results = await asyncio.gather(web, wheels, return_exceptions=True)
+            results = [*await asyncio.gather(wheels, return_exceptions=True)]
+            closing.set()
+            results += await asyncio.gather(web, probes, return_exceptions=True)
             await self.gateway.close()
             ending.cancel()
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result
 
+    async def _answer_probes(self, closing: asyncio.Event) -> None:
+        """On a port of its own, when there is one."""
+        if self.settings.health_port is None:
+            await closing.wait()
+        else:
+            await serve_health(self.health, self.settings.host, self.settings.health_port, closing)
+
     async def _turn_once_bound(self, bound: asyncio.Event) -> None:
         """Nothing is sent before vendors have an address to tell receipts to."""
         await bound.wait()
         await self.worker.run()
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 @contextlib.contextmanager
@@ -135,34 +162,80 @@ def read_accounts(settings: Settings, known: Mapping[str, Channel]) -> list[tupl
 
 @contextlib.asynccontextmanager
 async def open_installation(
-    settings: Settings, clock: Clock | None = None, exchange: Exchange | None = None
+    settings: Settings,
+    clock: Clock | None = None,
+    exchange: Exchange | None = None,
+    roles: Collection[Role] = EVERYTHING,
 ) -> AsyncIterator[Installation]:
     """Opens the store, takes over from a process that died, and puts all parts together. Closes everything at the end."""
     require_loopback(settings.host)
+    _require_room(settings, roles)
     known = channels()
     configured = read_accounts(settings, known)
     sys.setswitchinterval(SWITCH_INTERVAL)
-    clock = clock or SystemClock()
     with only_process(settings.database):
-        db = Database(settings.database, settings.max_pages)
+        metrics = Metrics()
+        db = Database(settings.database, settings.max_pages, metrics.store_ran)
         wire = Wire() if exchange is None else None
-        journal = None
+        journal = upkeeping = None
         try:
             migrate(db.engine)
+            time, set_clock = await _clock(settings, db, clock)
+            await db.run(partitions.ensure, time.now())
             journal = Journal(settings.data / "journal")
-            workspace_id, by_id = await db.run(_put_accounts, settings, configured, clock.now())
-            installation = _assemble(settings, db, exchange or wire.exchange, clock, known, by_id, journal, workspace_id)  # type: ignore[union-attr]
-            while await db.run(recover.recover, installation.house, clock.now(), True):
-                pass
-            journal.forget_others()
-            await tidy.discard_unfinished(installation.house)
+            workspace_id, by_id = await db.run(_put_accounts, settings, configured, time.now())
+            sends = exchange or wire.exchange  # type: ignore[union-attr]
+            installation = _assemble(settings, db, sends, time, known, by_id, journal, workspace_id, roles, metrics)
+            if is_sqlite(settings.database):
+                await _take_over(installation.house, journal)
+            upkeeping = asyncio.create_task(upkeep(installation.house, journal, set_clock))
             yield installation
         finally:
+            if upkeeping:
+                upkeeping.cancel()
+                await asyncio.gather(upkeeping, return_exceptions=True)
             if journal:
                 journal.close()
             if wire:
                 await wire.close()
             db.close()
+
+
+def _require_room(settings: Settings, roles: Collection[Role]) -> None:
+    """Refuses roles of one process among several where there can be only one."""
+    if set(roles) == EVERYTHING:
+        return
+    if is_sqlite(settings.database):
+        names = ", ".join(sorted(roles))
+        raise StoreTrouble(
+            f"A SQLite database works for one process only, so there is no process for {names} alone. Run `campana serve`, or "
+            "name a PostgreSQL database in CAMPANA_DATABASE."
+        )
+    if Role.WEB not in roles and not settings.public_url and not settings.port:
+        raise BadSettings(
+            "This process does not listen for webhooks itself, and so must be told where they go. Set CAMPANA_PUBLIC_URL, or "
+            "CAMPANA_PORT to the port of `campana web`."
+        )
+
+
+async def _clock(settings: Settings, db: Database, clock: Clock | None) -> tuple[Clock, Callable[[], Awaitable[object]]]:
+    """The clock of this process, and what sets it: on PostgreSQL all processes go by the database's."""
+
+    async def needs_no_setting() -> None: ...
+
+    if clock is not None or is_sqlite(settings.database):
+        return clock or SystemClock(), needs_no_setting
+    shared = DatabaseClock()
+    await shared.set(db)
+    return shared, lambda: shared.set(db)
+
+
+async def _take_over(house: House, journal: Journal) -> None:
+    """Takes over at once from the process before us: we are the only one there is."""
+    while await house.db.run(recover.recover, house, house.clock.now(), True):
+        pass
+    journal.forget_others(everything=True)
+    await tidy.discard_unfinished(house, house.clock.now() + 1)
 
 
 def _put_accounts(
@@ -195,6 +268,8 @@ def _assemble(
     by_id: dict[Id, Account],
     journal: Journal,
     workspace_id: Id,
+    roles: Collection[Role],
+    metrics: Metrics,
 ) -> Installation:
     async def keep(rows: list[HookRow]) -> None:
         await db.at(Priority.GATEWAY, inbox.put, rows)
@@ -214,6 +289,7 @@ def _assemble(
         new_token=journal.new_token,
         wake=bus.wake,
         boottime=boottime,
+        metrics=metrics,
     )
     gateway = Gateway(
         lookup=lambda name: _hook_account(house, name),
@@ -221,9 +297,20 @@ def _assemble(
         store=keep,
         clock=clock,
         wake=lambda: bus.wake("inbox"),
+        metrics=metrics,
     )
-    app = web_app.create_app(_console(house, bus, gateway, workspace_id), guard=loopback_only)
-    installation = Installation(settings, house, workspace_id, bus, Worker(house, bus.woken), app, gateway)
+    worker = Worker(house, bus.woken, roles)
+    health = Health(
+        role=role_name(roles),
+        metrics=metrics,
+        read=db.read,
+        clock=clock,
+        bus=bus,
+        stopping=lambda: installation.stop.is_set() or worker.stopping.is_set(),
+        dead=worker.dead,
+    )
+    app = web_app.create_app(_console(house, bus, gateway, workspace_id), guard=loopback_only, health=health)
+    installation = Installation(settings, house, workspace_id, bus, worker, app, gateway, health, roles)
     return installation
 
 

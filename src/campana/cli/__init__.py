@@ -15,8 +15,10 @@ import uvloop
 from campana.cli import demo as demo_command
 from campana.cli import run as run_command
 from campana.cli import show
-from campana.cli.words import SENTENCES, logs_to_stderr, say
+from campana.cli.logs import logs_to_stderr
+from campana.cli.words import SENTENCES, complain
 from campana.core.campaign import json_schema
+from campana.engine.worker import Role
 from campana.settings import load_settings
 from campana.standin import server as standin_server
 
@@ -51,6 +53,24 @@ def run(
 def serve(config: Config = None) -> None:
     """Serve the console and the vendors' webhooks, and turn the wheels of all campaigns."""
     finish(run_command.serve(load_settings(config)))
+
+
+@app.command()
+def web(config: Config = None) -> None:
+    """Serve the console and the vendors' webhooks, and nothing else: one process of several on PostgreSQL."""
+    finish(run_command.serve(load_settings(config), {Role.WEB}))
+
+
+@app.command()
+def pump(config: Config = None) -> None:
+    """Do what time brings, start campaigns and hand out work, and nothing else: one process of several on PostgreSQL."""
+    finish(run_command.serve(load_settings(config), {Role.PUMP}))
+
+
+@app.command()
+def work(config: Config = None) -> None:
+    """Send, and understand what vendors tell, and nothing else: one process of several on PostgreSQL."""
+    finish(run_command.serve(load_settings(config), {Role.WORK}))
 
 
 @app.command()
@@ -101,7 +121,7 @@ def main() -> None:
     try:
         app()
     except SENTENCES as error:
-        say(str(error))
+        complain(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

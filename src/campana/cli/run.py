@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,8 @@ import typer
 import yaml
 from pydantic import ValidationError
 
-from campana.cli.words import bar, on_signals, outcome_words, say
+from campana.cli.logs import logs_to_stderr, secrets_of
+from campana.cli.words import bar, on_signals, outcome_words, say, speak_as_service
 from campana.core.campaign import CampaignFile
 from campana.core.flaws import flaws
 from campana.core.ids import Id
@@ -21,6 +23,7 @@ from campana.core.schedule import start_moment
 from campana.engine import launch
 from campana.engine.load import Stopped, discard_audience, fingerprint, load_audience
 from campana.engine.vendors import check_accounts, sync_templates
+from campana.engine.worker import EVERYTHING, Role, role_name
 from campana.settings import Settings
 from campana.store import audiences, campaigns, reports
 from campana.store.accounts import senders
@@ -58,16 +61,20 @@ def _where(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: Settings, roles: Collection[Role] = EVERYTHING) -> int:
     """Serves until asked to stop."""
-    async with open_installation(settings) as installation:
+    speak_as_service(role_name(roles), settings)
+    async with open_installation(settings, roles=roles) as installation:
         on_signals(installation.stop)
         bound = asyncio.Event()
         serving = asyncio.create_task(installation.serve(bound))
         ready = asyncio.create_task(bound.wait())
         await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
-        if bound.is_set():
+        if bound.is_set() and Role.WEB not in roles:
+            doing = {Role.PUMP: "the clockwork turns", Role.WORK: "messages are sent and webhooks understood"}
+            say(f"Campana works: {' and '.join(doing[role] for role in Role if role in roles)}. Ctrl-C ends it.")
+        elif bound.is_set():
             say(f"Campana is at {installation.console_url}; webhooks come to {installation.public_url}/hooks/.")
         await serving
     return 0
@@ -75,6 +82,7 @@ async def serve(settings: Settings) -> int:
 
 async def run(settings: Settings, campaign: Path, audience: Path, as_json: bool) -> int:
     """Sends one campaign to its end."""
+    logs_to_stderr("run", settings.log_format, secrets_of(settings))
     file = read_campaign(campaign)
     began = time.monotonic()
     async with open_installation(settings) as installation:

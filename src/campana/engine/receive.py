@@ -33,7 +33,7 @@ from campana.engine.changes import Changes
 from campana.engine.house import Account, House
 from campana.engine.settle import Settling
 from campana.store import accounts, contacts, inbox, messages, recipients, suppressions
-from campana.store.database import Priority, StoreTrouble
+from campana.store.database import Priority, StoreAway, StoreTrouble
 from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person
 
@@ -82,9 +82,10 @@ async def receive_all(house: House) -> int:
     while True:
         try:
             return await house.db.at(Priority.RECEIVE, receive, house, house.clock.now(), limit)
-        except StoreTrouble:
+        except (StoreTrouble, StoreAway):
             raise
         except Exception as error:
+            house.metrics.stumbled("inbox")
             log.exception("hooks_stumbled", hooks=limit, error=type(error).__name__)
             if limit == 1:
                 return await house.db.at(Priority.RECEIVE, set_aside, house, house.clock.now())

@@ -8,7 +8,7 @@ from campana.core.durations import DAY
 from campana.core.ids import first_id
 from campana.engine.house import House
 from campana.engine.load import discard_audience
-from campana.store import audiences, inbox, messages, partitions
+from campana.store import audiences, inbox, messages
 
 KEPT = 30 * DAY  # as long as vendors keep their own logs of what went wrong; time lapse does not shorten it
 BATCH = 200
@@ -19,12 +19,11 @@ def tidy(c: Connection, now: int) -> int:
 
     Ids are in the order of their making, so that looking costs next to nothing when there is nothing to remove.
     """
-    partitions.ensure(c, now)
     before = first_id(now - KEPT)
     return messages.forget_exchanges(c, before, BATCH) + inbox.forget_strays(c, before, BATCH)
 
 
-async def discard_unfinished(house: House) -> None:
-    """Removes audiences whose reading a process did not survive: at its start, as the only one, nothing is being read."""
-    for audience_id in await house.db.read(audiences.unfinished):
+async def discard_unfinished(house: House, before: int) -> None:
+    """Removes audiences whose reading was begun before then and that no process survived."""
+    for audience_id in await house.db.read(audiences.unfinished, before):
         await discard_audience(house, audience_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from enum import StrEnum
 
 import structlog
 from sqlalchemy import Connection
@@ -13,7 +14,7 @@ from campana.engine import cut, receive, reconcile, recover, tidy, wake
 from campana.engine.house import House
 from campana.engine.send import send_unit
 from campana.store import campaigns, counters, flows, messages, recipients, units
-from campana.store.database import Priority, StoreTrouble
+from campana.store.database import Priority, StoreAway, StoreTrouble
 from campana.store.dialect import alone
 from campana.store.units import Unit
 
@@ -21,6 +22,24 @@ SENDERS = 8
 SHORTEST_REST = 0.2
 LONGEST_REST = 1.0
 
+
+class Role(StrEnum):
+    """What a process does for the installation; any number of processes may do each."""
+
+    WEB = "web"  # the console, the API, and the webhooks of vendors
+    PUMP = "pump"  # everything that time brings
+    WORK = "work"  # sends, and understands what vendors tell
+
+
+EVERYTHING = frozenset(Role)
+
+
+def role_name(roles: Collection[Role]) -> str:
+    """What metrics and logs call a process of these roles: as the command that starts it."""
+    return "serve" if set(roles) == EVERYTHING else "+".join(sorted(roles))
+
+
+Wheel = Callable[[], Awaitable[int]]
 log = structlog.get_logger("campana.worker")
 
 
@@ -35,9 +54,10 @@ async def pump(house: House) -> int:
     results = await asyncio.gather(*(house.db.run(job, house, now) for job in jobs), return_exceptions=True)
     done = 0
     for job, result in zip(jobs, results, strict=True):
-        if isinstance(result, StoreTrouble):
+        if isinstance(result, StoreTrouble | StoreAway):
             raise result
         if isinstance(result, BaseException):
+            house.metrics.stumbled("pump")
             log.error("job_stumbled", job=job.__name__, exc_info=result)
         else:
             done += result
@@ -86,27 +106,29 @@ async def turn(house: House) -> int:
 
 
 class Worker:
-    """All wheels of one process, each turning in its own task until told to stop."""
+    """The wheels of one process, each turning in its own task until told to stop: those of its roles."""
 
-    def __init__(self, house: House, woken: Callable[[str, float], Awaitable[object]]) -> None:
+    def __init__(
+        self, house: House, woken: Callable[[str, float], Awaitable[object]], roles: Collection[Role] = EVERYTHING
+    ) -> None:
         self.house = house
         self.woken = woken
         self.stopping = asyncio.Event()
         self.trouble: Exception | None = None
         self.sending: set[asyncio.Task[None]] = set()
         self.hands = asyncio.Semaphore(SENDERS)
+        self.turning: dict[str, asyncio.Task[None]] = {}
+        wheels: dict[Role, dict[str, Wheel]] = {
+            Role.WEB: {},
+            Role.PUMP: {"pump": self._pump, "enrol": self._enrol, "figures": self._figures},
+            Role.WORK: {"inbox": self._receive, "ask": self._reconcile, "units": self._send},
+        }
+        self.wheels = {topic: wheel for role in Role if role in roles for topic, wheel in wheels[role].items()}
 
     async def run(self) -> None:
         """Turns the wheels until `stop`; then everything that was handed over is settled. Raises what stopped it."""
-        wheels: list[tuple[str, Callable[[], Awaitable[int]]]] = [
-            ("pump", self._pump),
-            ("enrol", self._enrol),
-            ("inbox", self._receive),
-            ("ask", self._reconcile),
-            ("figures", self._figures),
-            ("units", self._send),
-        ]
-        await asyncio.gather(*(self._keep_turning(topic, wheel) for topic, wheel in wheels))
+        self.turning = {topic: asyncio.create_task(self._keep_turning(topic, wheel)) for topic, wheel in self.wheels.items()}
+        await asyncio.gather(self.stopping.wait(), *self.turning.values())
         await asyncio.gather(*self.sending, return_exceptions=True)
         if self.trouble:
             raise self.trouble
@@ -114,10 +136,14 @@ class Worker:
     def stop(self) -> None:
         """Lets every wheel finish what it has in hand."""
         self.stopping.set()
-        for topic in ("pump", "enrol", "inbox", "ask", "figures", "units"):
+        for topic in self.wheels:
             self.house.wake(topic)
 
-    async def _keep_turning(self, topic: str, wheel: Callable[[], Awaitable[int]]) -> None:
+    def dead(self) -> list[str]:
+        """Wheels that turn no more, though nobody has stopped them."""
+        return [] if self.stopping.is_set() else [topic for topic, task in self.turning.items() if task.done()]
+
+    async def _keep_turning(self, topic: str, wheel: Wheel) -> None:
         rest = SHORTEST_REST
         while not self.stopping.is_set():
             try:
@@ -126,7 +152,11 @@ class Worker:
                 self.trouble = error
                 self.stop()
                 return
+            except StoreAway as error:  # it comes back; nothing is lost meanwhile, and nothing is sent
+                log.warning("store_away", wheel=topic, error=str(error))
+                done, rest = 0, LONGEST_REST
             except Exception as error:  # one bad row must not stop the others; it is tried again, and said
+                self.house.metrics.stumbled(topic)
                 log.exception("wheel_stumbled", wheel=topic, error=str(error))
                 done = 0
             if done:
@@ -185,7 +215,10 @@ class Worker:
             except StoreTrouble as error:
                 self.trouble = error
                 self.stop()
+            except StoreAway as error:  # the lease
+                log.warning("store_away", wheel="units", error=str(error))
             except Exception as error:  # the lease ends, and the unit is recovered
+                self.house.metrics.stumbled("units")
                 log.exception("unit_stumbled", error=str(error))
         self.house.wake("pump")
         self.house.wake("units")

@@ -49,9 +49,9 @@ def discard(c: Connection, audience_id: Id, at_most: int = 5000) -> bool:
     return bool(gone)
 
 
-def unfinished(c: Connection) -> list[Id]:
-    """Audiences whose file was not read to its end."""
-    return list(c.scalars(select(audience.c.id).where(audience.c.loaded.is_(False))))
+def unfinished(c: Connection, before: int) -> list[Id]:
+    """Audiences begun before then whose file was not read to its end."""
+    return list(c.scalars(select(audience.c.id).where(audience.c.loaded.is_(False), audience.c.created_at < before)))
 
 
 def facts(c: Connection, audience_id: Id) -> Any:

@@ -35,6 +35,12 @@ def upsert(c: Connection, into: Table) -> sqlite.Insert | postgresql.Insert:
     return postgresql.insert(into) if is_postgresql(c) else sqlite.insert(into)
 
 
+def counted(c: Connection, change: Executable) -> int:
+    """Runs a change and returns how many rows it was: of an INSERT the driver is not asked without this option."""
+    result: CursorResult[Any] = c.execute(change, execution_options={"preserve_rowcount": True})
+    return result.rowcount
+
+
 class numbered_id(FunctionElement[bytes]):  # noqa: N801 - written like any SQL function
     """`core.ids.numbered_id` in SQL: (parent, number)."""
 
@@ -131,7 +137,7 @@ class SetStatement:
         words = _words(c.dialect, self)
         values = itemgetter(*(one.name for one in self.rows.columns))
         for some in in_parts(rows):
-            yield c.exec_driver_sql(*words(list(map(values, some))))
+            yield c.exec_driver_sql(*words(list(map(values, some))), execution_options={"preserve_rowcount": True})
 
 
 def distinct(rows: Iterable[Row], key: str = "id") -> Iterator[list[Row]]:

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from campana.core.ids import Id, new_id
-from campana.store.dialect import SetStatement, given, insert_many, locked, upsert
+from campana.store.dialect import SetStatement, counted, given, insert_many, locked, upsert
 from campana.store.schema import conversation, inbound, inbox, stray
 
 WANTED = given(inbox.c.id)
@@ -70,7 +70,7 @@ def forget_strays(c: Connection, before: Id, limit: int) -> int:
 
 def add_inbound(c: Connection, row: dict[str, Any]) -> bool:
     """Keeps what a person wrote; False when it was there already (vendors tell things twice)."""
-    return c.execute(upsert(c, inbound).values(**row).on_conflict_do_nothing()).rowcount == 1
+    return counted(c, upsert(c, inbound).values(**row).on_conflict_do_nothing()) == 1
 
 
 def open_conversation(

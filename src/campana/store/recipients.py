@@ -11,7 +11,7 @@ from sqlalchemy import Connection, exists, func, literal, null, select, text, up
 from campana.core.ids import Id
 from campana.core.journey import OUTCOMES, Journey, Outcome, Stage
 from campana.store.campaigns import RunRow
-from campana.store.dialect import SetStatement, given, locked, numbered_id, upsert
+from campana.store.dialect import SetStatement, counted, given, locked, numbered_id, upsert
 from campana.store.flows import CLOCK, flow_id
 from campana.store.schema import address, audience_row, contact, recipient, run
 
@@ -204,8 +204,7 @@ def enrol(c: Connection, run_row: RunRow, limit: int, now: int) -> tuple[int, in
         .where(batch)
     )
     names = ["id", "workspace_id", "run_id", "number", "contact_id", "phone", "email", "cells", "flow_id", "due_at"]
-    enrolled = c.execute(upsert(c, recipient).from_select(names, rows).on_conflict_do_nothing()).rowcount
-    return last, enrolled
+    return last, counted(c, upsert(c, recipient).from_select(names, rows).on_conflict_do_nothing())
 
 
 def _make_contacts(c: Connection, run_row: RunRow, batch: Any, now: int) -> None:
