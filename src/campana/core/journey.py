@@ -7,8 +7,11 @@ nobody has answered. What is not in the table changes nothing, so late, doubled 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from campana.core.failure import Verdict
 
@@ -59,8 +62,7 @@ class Happening(Enum):
     ENDED = "the campaign was ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One happening. `current` is False when it concerns an attempt before the latest one."""
 
     what: Happening
@@ -71,8 +73,7 @@ class Event:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Journey:
+class Journey(Struct, frozen=True):
     """The state of one person in one run. Times are UTC microseconds."""
 
     stage: Stage = Stage.READY
@@ -102,8 +103,7 @@ class Shape:
         return following if following < len(self.deadlines) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """A decision that is no message; it gets a row with its reason."""
 
     kind: str  # skip, fallback, hold, retry, cancel, deadline, end

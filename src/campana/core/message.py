@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from msgspec import Struct
+
 from campana.core.failure import Failure
 from campana.core.ids import Id
 
@@ -45,18 +47,16 @@ class Reach(StrEnum):
     EMAIL = "email"
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     """What one person gets at one step, frozen. `problem` says why they cannot get it; then nothing else counts."""
 
     text: str = ""  # as the person reads it
-    content: Mapping[str, Any] = field(default_factory=dict)  # what the channel's build_request needs; plain JSON
+    content: Mapping[str, Any] = {}  # what the channel's build_request needs; plain JSON
     segments: int = 1
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """One attempt on its way to a vendor."""
 
     id: Id
@@ -67,8 +67,7 @@ class Outgoing:
     started_at: int = 0  # UTC microseconds; a look-up compares it with what the vendor saw
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The vendor took it. `alias` is its own name for the address, when it differs from ours."""
 
     vendor_id: str

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from campana.core.exchange import Hook

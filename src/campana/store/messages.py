@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Column, Connection, case, func, literal_column, null, select, update
 
 from campana.core.failure import Failure
@@ -29,8 +29,7 @@ STAMPS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRow:
+class MessageRow(Struct, frozen=True):
     """A message as far as receipts and look-ups need it."""
 
     id: Id
@@ -50,8 +49,7 @@ class MessageRow:
     ask_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """What is told of a message: by the vendor's answer, by a receipt, or by our own look-up."""
 
     id: Id
