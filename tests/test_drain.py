@@ -17,15 +17,19 @@ from urllib.request import urlopen
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 
 from campana.cli.run import prepare, read_campaign
 from campana.core.message import Status
 from campana.settings import load_settings
 from campana.standin.faults import Fault, Faults, Rule
+from campana.store.database import create_store_engine
+from campana.store.schema import message, unit
 from campana.web.health import STOPPING
 from campana.wiring import open_installation
 from tests.chaos.books import close_books
-from tests.chaos.world import HOST, World, until, wait_for_port, world_in
+from tests.chaos.world import HOST, World, free_port, until, wait_for_port, world_in
+from tests.postgres import postgres_for_tests
 
 PEOPLE = 400
 
@@ -54,10 +58,10 @@ def sending(folder: Path, faults: Faults, time_scale: float = 60.0) -> Iterator[
         yield world, process
 
 
-def asked(world: World, path: str) -> tuple[int, str]:
+def asked(world: World, path: str, port: int = 0) -> tuple[int, str]:
     """Status and body; (0, "") when nobody listens any more."""
     try:
-        with urlopen(f"http://{HOST}:{world.port}{path}", timeout=10) as answer:
+        with urlopen(f"http://{HOST}:{port or world.port}{path}", timeout=10) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()
@@ -134,3 +138,37 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, number: signal.Signals) ->
         process.send_signal(number)
         assert process.wait(10) == -number
         assert stored(world, UNDER_WAY, Status.SENDING, Status.SENDING) > 0, "it did not wait for them"
+
+
+def test_a_worker_among_several_is_drained_alone(tmp_path: Path) -> None:
+    with postgres_for_tests() as server, world_in(tmp_path / "world", faults=Faults(latency=(1.0, 1.0)), pace=100.0) as world:
+        database, port = f"drain_{os.urandom(6).hex()}", free_port()
+        facts = {**world.settings(), "database": server.create_database(database), "time_scale": 60.0}
+        with_health = world.write_settings({**facts, "health_port": port}).rename(world.folder / "work.toml")
+        world.write_settings(facts)
+        wait_for_port(world.vendor_port, world.start_vendors())
+        world.write_people(PEOPLE)
+        asyncio.run(launch(world))
+        others = [world.start(role, log=f"{role}.log") for role in ("web", "pump")]
+        wait_for_port(world.port, others[0])
+        work = world.start("work", "--config", str(with_health), log="work.log", config=False)
+        until(lambda: len(world.accepted()) > 40, work)
+        assert [asked(world, path, port)[0] for path in ("/healthz", "/readyz", "/metrics", "/campaigns")] == [200, 200, 200, 404]
+        assert 'role="work"' in asked(world, "/metrics", port)[1]
+        work.send_signal(signal.SIGTERM)
+        until(lambda: asked(world, "/readyz", port)[0] != 200, work)
+        assert asked(world, "/readyz", port) == (503, f"{STOPPING}\n")
+        assert work.wait(40) == 0, world.log("work.log")
+        assert asked(world, "/readyz")[0] == 200, "the console goes on"
+        left = create_store_engine(facts["database"])
+        with left.connect() as c:
+            under_way = (Status.SENDING, Status.UNCERTAIN)
+            assert c.scalar(select(func.count()).select_from(message).where(message.c.status.in_(under_way))) == 0
+            assert c.scalar(select(func.count()).select_from(unit).where(unit.c.token.is_not(None))) == 0
+            taken = select(func.count()).select_from(message).where(message.c.vendor_id.is_not(None))
+            assert c.scalar(taken) == len(world.accepted()) < PEOPLE
+        left.dispose()
+        for process in others:
+            process.send_signal(signal.SIGTERM)
+        assert [process.wait(40) for process in others] == [0, 0], world.log("web.log") + world.log("pump.log")
+        server.drop_database(database)
