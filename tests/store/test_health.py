@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Connection, event, insert, select, text, update
 
@@ -126,17 +128,21 @@ def test_how_far_each_sender_is_ahead(begin: Begin) -> None:
 
 
 def test_no_big_table_is_read_from_end_to_end(begin: Begin) -> None:
-    said: list[tuple[str, object]] = []
+    said: list[tuple[str, Any]] = []
     with begin() as c:
         enrolled(c, a_run(c, PEOPLE).id, 10 * SECOND)
-        if c.dialect.name != "sqlite":
-            pytest.skip("plans are told in other words here")
         event.listen(c, "before_cursor_execute", lambda _, __, words, values, *___: said.append((words, values)))
         health.figures(c, NOW)
-        plans = [row[3] for words, values in list(said) for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", values)]  # type: ignore[arg-type]
+        asked = [one for one in said if one[0].startswith("SELECT")]
+        if c.dialect.name == "sqlite":
+            plans = [row[3] for words, values in asked for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", values)]
+        else:
+            c.exec_driver_sql("SET LOCAL enable_seqscan = off")  # six people are read faster from end to end; millions are not
+            plans = [row[0].strip() for words, values in asked for row in c.exec_driver_sql(f"EXPLAIN {words}", values)]
     assert any("recipient_due" in step for step in plans)
-    assert any("message_ask" in step for step in plans)
-    assert [step for step in plans if step.startswith("SCAN") and any(big in step for big in ("recipient", "message"))] == []
+    assert any("message_ask" in step or "status_ask_at_idx" in step for step in plans)  # a partition's index has its own name
+    scans = [step for step in plans if step.startswith(("SCAN", "Seq Scan", "->  Seq Scan"))]
+    assert [step for step in scans if "recipient" in step or "message" in step] == []
 
 
 def test_a_schema_of_another_version_is_no_place_to_work(begin: Begin) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, liter
 
 from campana.core.message import Status
 from campana.store import flows
-from campana.store.dialect import lease_clock
+from campana.store.dialect import database_clock, is_postgresql
 from campana.store.migrate import alembic_config
 from campana.store.schema import counter, flow, inbox, message, recipient, run, sender, unit, workspace
 
@@ -103,7 +103,7 @@ def figures(c: Connection, now: int) -> Figures:
     """All of it, as one snapshot shows it."""
     due, oldest = _due(c, now)
     units = c.execute(UNITS).all()
-    clock = lease_clock(c, now)
+    clock = database_clock(c) if is_postgresql(c) else now  # by which leases are counted
     over = sum(row.token is not None and row.lease_until <= clock for row in units)
     ready = sum(row.token is None for row in units)
     unknown = {key: int(n) for key, n in c.execute(UNKNOWN)}
