@@ -4,8 +4,10 @@ BIN := .venv/bin
 KILLS ?= 10
 DEMO ?=
 BENCH ?=
+GROWTH ?=
+PEERS ?=
 
-.PHONY: setup demo test lint conformance chaos bench clean
+.PHONY: setup demo test lint conformance chaos bench growth peers clean
 
 setup: .venv/ready
 
@@ -40,6 +42,10 @@ chaos: setup
 # Figures, each beside its limit of the same run; exit 1 when a floor is missed.
 bench: setup
 	$(BIN)/python -m bench $(BENCH)
+
+# What a message costs among 100,000, a million and five million people; exit 1 when it costs more among many. Half an hour.
+growth: setup
+	$(BIN)/python -m bench.growth $(GROWTH)
 
 clean:
 	rm -rf .venv node_modules src/campana/web/console/static/dist

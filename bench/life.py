@@ -25,7 +25,8 @@ async def whole_lives(campana: Installation, vendor: Process, run_id: Id, asked:
     watch = Stopwatch(asked.place.server_cpu)
     serving = asyncio.create_task(campana.serve())
     told = asyncio.create_task(asyncio.to_thread(vendor.line))
-    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    await send.until_sent(campana, run_id, asked.n)
+    await asyncio.wait({serving, told}, timeout=send.PATIENCE, return_when=asyncio.FIRST_COMPLETED)
     while await db.read(inbox.size):
         await bus.woken("live", 0.1)
     found = watch.read(asked.n)

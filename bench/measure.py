@@ -122,11 +122,10 @@ class Memory:
 
     def most(self) -> float | None:
         """The high-water mark."""
-        return resident(peak=True) if self._known else None
+        return memory_of(kind="VmHWM") if self._known else None
 
 
-def resident(pid: int | str = "self", peak: bool = False) -> float:
-    """Memory a process holds, or held at most, in MB."""
-    wanted = "VmHWM" if peak else "VmRSS"
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(wanted)) / 1024
+def memory_of(pid: int | str = "self", kind: str = "VmRSS") -> float:
+    """Memory a process holds, in MB: VmRSS all of it, VmHWM the most it ever was, RssAnon what it shares with nobody."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return next((int(line.split()[1]) for line in status if line.startswith(kind)), 0) / 1024

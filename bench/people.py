@@ -35,14 +35,16 @@ def write_csv(path: Path, n: int) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def installation(database: str, folder: Path, vendor: str = "http://127.0.0.1:9") -> AsyncIterator[Installation]:
-    """An installation whose one sender is as fast as it can be."""
+async def installation(
+    database: str, folder: Path, vendor: str = "http://127.0.0.1:9", pace: float = 1e6
+) -> AsyncIterator[Installation]:
+    """An installation whose one sender is as fast as it can be, unless told otherwise."""
     settings = Settings(
         database=database,
         data=folder,
         port=0,
         integrations={"sms": {**ACCOUNT, "base_url": vendor}},
-        senders={"s": SenderSettings(integration="sms", address="+15550100", pace=1e6)},
+        senders={"s": SenderSettings(integration="sms", address="+15550100", pace=pace)},
     )
     async with open_installation(settings) as campana:
         yield campana

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.measure import memory_of
 from tests.postgres import Postgres, PostgresServer, given_postgres
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -30,6 +31,10 @@ class Place:
         """CPU seconds of the database's own processes so far; SQLite has none."""
         return 0.0
 
+    def server_memory(self) -> float:
+        """MB that the database's own processes hold, beside what they share."""
+        return 0.0
+
     def version(self) -> str:
         """Which database it is."""
         return f"SQLite {sqlite3.sqlite_version}"
@@ -48,17 +53,32 @@ class PostgresPlace(Place):
 
     def server_cpu(self) -> float:
         """CPU of the first process, of its children that are gone, and of those that live. Of a server elsewhere: not known."""
-        first = self.server.process if isinstance(self.server, PostgresServer) else None
+        first = self._first()
         if first is None:
             return 0.0
-        ticks = sum(_ticks(first.pid, waited=True))
-        for child in Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text(encoding="ascii").split():
+        ticks = sum(_ticks(first, waited=True))
+        for child in _children(first):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                ticks += sum(_ticks(int(child), waited=False))
+                ticks += sum(_ticks(child, waited=False))
         return ticks / TICKS
+
+    def server_memory(self) -> float:
+        first, held = self._first(), 0.0
+        for pid in [first, *_children(first)] if first else ():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                held += memory_of(pid, "RssAnon")
+        return held
+
+    def _first(self) -> int | None:
+        process = self.server.process if isinstance(self.server, PostgresServer) else None
+        return process.pid if process else None
 
     def version(self) -> str:
         return f"PostgreSQL {self.server.version()}"
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
 
 def _ticks(pid: int, waited: bool) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from pathlib import Path
 
 from bench.measure import Figure, Floors, Reading, Stopwatch
@@ -20,6 +21,7 @@ from campana.wire import Wire
 from campana.wiring import Installation
 
 FLOORS = {"SQLite": Floors(ratio=0.5, most_us=150), "PostgreSQL": Floors(ratio=0.4, most_us=200)}
+PATIENCE = 60.0  # seconds without a message
 
 
 async def bare(url: str, n: int) -> Reading:
@@ -41,20 +43,32 @@ async def bare(url: str, n: int) -> Reading:
 
 
 async def pipeline(campana: Installation, run_id: Id, n: int, place: Place) -> Reading:
-    """N messages through cut, start, call and settle: until that many are with the vendor, from when the wheels begin to turn."""
+    """N more messages through cut, start, call and settle: until so many are with the vendor, since the wheels began to turn."""
+    already = await sent(campana, run_id)
     watch = Stopwatch(place.server_cpu)
     working = asyncio.create_task(campana.worker.run())
-    await until_sent(campana, run_id, n)
-    found = watch.read(n)
+    found = watch.read(await until_sent(campana, run_id, already + n) - already)
     campana.worker.stop()
     await working
     return found
 
 
-async def until_sent(campana: Installation, run_id: Id, n: int) -> None:
-    """Returns when N messages of the run are with the vendor."""
-    while (await campana.house.db.read(counters.figures, [run_id]))[run_id]["people:sent"] < n:
+async def sent(campana: Installation, run_id: Id) -> int:
+    """How many messages of the run are with the vendor."""
+    return (await campana.house.db.read(counters.figures, [run_id]))[run_id]["people:sent"]
+
+
+async def until_sent(campana: Installation, run_id: Id, n: int) -> int:
+    """Returns when N messages of the run are with the vendor, or a few more: how many."""
+    there, until = await sent(campana, run_id), time.monotonic() + PATIENCE
+    while there < n:
         await campana.bus.woken("live", 0.2)
+        before, there = there, await sent(campana, run_id)
+        if there > before:
+            until = time.monotonic() + PATIENCE
+        elif time.monotonic() > until:
+            raise RuntimeError(f"{there} of {n} messages are sent, and no more for {PATIENCE:.0f} s. Look for errors above.")
+    return there
 
 
 async def send(asked: Asked) -> list[Figure]:
