@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,23 +14,20 @@ from sqlalchemy import Connection, func, select
 from campana.core.ids import Id
 from campana.core.journey import OUTCOMES, Outcome
 from campana.core.message import Status
-from campana.standin.balance import Balance, Person, Traced, balance
+from campana.engine.house import LEASE
+from campana.standin.balance import Balance, Person, balance
 from campana.store import counters
-from campana.store.database import create_store_engine
+from campana.store.database import create_store_engine, is_sqlite
+from campana.store.engines import reading_options
+from campana.store.messages import STAMPS
 from campana.store.recipients import HANDED, OWED_NOTHING, READ
-from campana.store.schema import inbox, message, recipient, run, unit
+from campana.store.schema import exchange, inbox, message, recipient, run, unit
+from tests.chaos.acknowledged import check_acknowledged
+from tests.chaos.blows import Blow
 from tests.chaos.world import World
 
 OPEN = (int(Status.SENDING), int(Status.UNCERTAIN))
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """One SIGKILL: whom it struck, when, and when the process was there again (UTC microseconds)."""
-
-    who: str
-    at: int
-    again_at: int
+EXAMPLES = 5  # of each problem
 
 
 @dataclass
@@ -43,9 +41,14 @@ class Books:
     unknown: int = 0  # messages of which nobody can tell whether the vendor took them
     unknown_accepted: int = 0  # of these, how many the vendor had taken
     unknown_by_fault: int = 0
-    unknown_by_kill: int = 0
+    unknown_by_blow: int = 0
+    unknown_by_blow_accepted: int = 0
+    calls_struck: int = 0  # under way when a blow came, each counted once
+    most_calls_struck: int = 0  # by one blow
     uncertain_once: int = 0  # messages whose answer was lost at first, settled or not
     accepted: int = 0
+    acknowledged: int = 0  # receipts and words of people that were answered with 2xx
+    forgotten: int = 0  # of these, how many the store does not know
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -54,36 +57,33 @@ class Books:
         return not self.problems and self.lost == 0 and self.twice == 0
 
 
-def close_books(world: World, kills: Sequence[Kill], people_of_run: int) -> Books:
-    """Balances everything in the world. Nothing may be running on its database."""
+def close_books(world: World, blows: Sequence[Blow], people_of_run: int, lease: int = LEASE, may_forget: bool = False) -> Books:
+    """Balances everything in the world. Nothing may be working on its database.
+
+    `may_forget`: the disks of the bus were wiped, so that webhooks it held are lost, which is counted and no problem.
+    """
     books = Books()
-    _check_file(world, books)
+    if is_sqlite(world.url):
+        _check_file(world, books)
     engine = create_store_engine(world.url)
     try:
-        with engine.connect().execution_options(reading=True) as c, c.begin():
+        with engine.connect().execution_options(**reading_options(engine)) as c, c.begin():
             people = _people(c, books)
             _check_runs(c, books, people_of_run)
             _check_leftovers(c, books)
             unknown = _unknown(c, books)
             found = balance([world.ledger], people, [one.hex() for one in unknown])
-            _trace(c, books, found, unknown, kills)
+            _trace(c, books, found, unknown, blows, lease)
+            books.acknowledged, forgotten = check_acknowledged(c, world.ledger)
     finally:
         engine.dispose()
     books.lost, books.twice = found.lost, found.twice
     books.accepted = len(world.accepted())
+    books.forgotten = len(forgotten)
+    if not may_forget:
+        books.problems += forgotten[:EXAMPLES]
     books.problems += [f"{sort}: {', '.join(who)}" for sort, who in found.examples.items() if who]
     return books
-
-
-def unsettled(world: World) -> int:
-    """Webhooks not yet understood and messages not yet settled, read beside the process that works on them."""
-    connection = sqlite3.connect(f"file:{world.database}?mode=ro", uri=True, timeout=10)
-    try:
-        counting = "SELECT (SELECT count(*) FROM inbox) + (SELECT count(*) FROM message WHERE status IN (?, ?))"
-        found: int = connection.execute(counting, OPEN).fetchone()[0]
-        return found
-    finally:
-        connection.close()
 
 
 def _check_file(world: World, books: Books) -> None:
@@ -164,18 +164,41 @@ def _unknown(c: Connection, books: Books) -> list[Id]:
     return found
 
 
-def _trace(c: Connection, books: Books, found: Balance, ids: Sequence[Id], kills: Sequence[Kill]) -> None:
-    """Each unknown has its cause: a fault line of the vendors, or a kill during its call."""
-    times = {row.id: row for row in c.execute(select(message.c.id, message.c.started_at, message.c.uncertain_at))} if ids else {}
+def _trace(c: Connection, books: Books, found: Balance, ids: Sequence[Id], blows: Sequence[Blow], lease: int) -> None:
+    """Each unknown has its cause: a fault line of the vendors, or a blow during its call that explains how it was lost."""
+    calls = Calls(c, lease)
+    struck = [calls.struck_by(blow) for blow in blows]
+    books.calls_struck, books.most_calls_struck = len(set().union(*struck)), max(map(len, struck), default=0)
+    answered = set(c.scalars(select(exchange.c.message_id)))  # somebody wrote down that there was no answer
     for id_, trace in zip(ids, found.traced, strict=True):
         books.unknown_accepted += trace.accepted
         if trace.fault is not None:
             books.unknown_by_fault += 1
-        elif _struck(trace, times[id_], kills):
-            books.unknown_by_kill += 1
+        elif any(
+            id_ in hit and (blow.takes_answers if id_ in answered else blow.takes_records)
+            for blow, hit in zip(blows, struck, strict=True)
+        ):
+            books.unknown_by_blow += 1
+            books.unknown_by_blow_accepted += trace.accepted
         else:
-            books.problems.append(f"message {trace.ref} is unknown without a fault or a kill")
+            books.problems.append(f"message {trace.ref} is unknown without a fault or a blow")
 
 
-def _struck(trace: Traced, row: Any, kills: Sequence[Kill]) -> bool:
-    return any(row.started_at <= kill.again_at and kill.at <= (row.uncertain_at or row.started_at) for kill in kills)
+class Calls:
+    """When the call of each message was under way: from its start until the first that is known of it, never longer than a
+    lease."""
+
+    def __init__(self, c: Connection, lease: int) -> None:
+        m = message.c
+        self.rows = c.execute(select(m.started_at, m.id, *(m[name] for name in STAMPS.values())).order_by(m.started_at)).all()
+        self.starts = [row.started_at for row in self.rows]
+        self.lease = lease
+
+    def struck_by(self, blow: Blow) -> set[Id]:
+        """The messages whose calls were under way during a blow."""
+        first, last = bisect_left(self.starts, blow.at - self.lease), bisect_right(self.starts, blow.again_at)
+        return {row.id for row in self.rows[first:last] if blow.at <= self._ended(row)}
+
+    def _ended(self, row: Any) -> int:
+        known = min((at for at in row[2:] if at is not None), default=row.started_at + self.lease)
+        return min(int(known), row.started_at + self.lease)

@@ -1,33 +1,37 @@
-"""Kills processes at random moments while a campaign runs, starts them again, and balances the books.
+"""Strikes processes at random moments while campaigns run, starts them again, and balances the books.
 
-`python -m tests.chaos.run --kills 50` prints last: lost 0 twice 0 unknown N. It exits 1 when the books do not close.
+`python -m tests.chaos.run --kills 50` prints a line for each cell and last: lost 0 twice 0 unknown N. It exits 1 when the books
+do not close.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from campana.standin.faults import Faults, Odds, ReceiptOdds, Reply, Rule
-from tests.chaos.books import Books, Kill, close_books, unsettled
-from tests.chaos.world import Broken, World, kill, left_over, wait_for_port, world_in
+from tests.chaos.blows import Sort, deal
+from tests.chaos.books import Books, close_books
+from tests.chaos.cells import Cell, OneProcess
+from tests.chaos.many import ManyProcesses, OverNats, OverThreeNats, OverWipedNats
+from tests.chaos.world import Broken, left_over, world_in
+from tests.nats_servers import nats_servers
+from tests.postgres import PostgresServer
 
 DAY = 12.0  # seconds that a day of a journey takes
-WHO = ("campana", "vendors")
-BOTH = 0.1  # so many kills strike both at once
-EARLY = 0.2  # so many kills do not wait until what was killed before is at work again
 PAUSE = (0.3, 1.0)
-PACE = 150.0  # messages a second, so that most kills strike calls
+PACE = 150.0  # messages a second, so that most blows strike calls
 FAULTS = Faults(
     latency=(0.015, 0.025),
     retry_after=1,
@@ -43,11 +47,15 @@ FAULTS = Faults(
     ),
     people=(Reply(share=0.20, text="Yes, see you then", after=(10, 60)), Reply(share=0.02, text="STOP", after=(10, 60))),
 )
-
-
-def now() -> int:
-    """UTC microseconds."""
-    return time.time_ns() // 1000
+NODES = {OverNats: 1, OverWipedNats: 1, OverThreeNats: 3}
+CELLS: dict[str, type[Cell]] = {one.name: one for one in (OneProcess, ManyProcesses, OverNats, OverThreeNats, OverWipedNats)}
+BUSES = {
+    "local": [ManyProcesses],
+    "nats": [OverNats],
+    "nats3": [OverThreeNats],
+    "wiped": [OverWipedNats],
+    "all": [ManyProcesses, OverNats, OverThreeNats, OverWipedNats],
+}
 
 
 def say(words: str) -> None:
@@ -55,126 +63,98 @@ def say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)  # noqa: T201
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much there is to do: blows, and campaigns of so many people; more campaigns follow when these are over too early."""
+
+    blows: int
+    people: int
+    campaigns: int = 1
+
+    @classmethod
+    def of(cls, cell: type[Cell], blows: int, people: int | None) -> Size:
+        """As large as the blows deserve: up to 20,000 people for many processes, 2,000 for one."""
+        if cell is OneProcess:
+            return cls(blows, people or 2000)
+        people = people or max(500, min(20_000, 100 * blows))
+        campaigns = max(1, round(people / 5000))
+        return cls(blows, people // campaigns, campaigns)
+
+
 @dataclass
 class Chaos:
-    """A campaign under fire."""
+    """Campaigns under fire."""
 
-    world: World
-    people: int
-    dice: random.Random
-    until: float  # monotonic: an end that nobody may miss
-    kills: list[Kill] = field(default_factory=list)
+    cell: Cell
+    size: Size
     campaigns: int = 0
-    unasked: int = 0  # how often campana ended by itself before its campaign was over
-    command: tuple[str, ...] = ()
 
-    def go(self, kills: int) -> None:
-        """Strikes so often, always a campaign that runs; then lets everything come to its end."""
-        self.vendors = self.world.start_vendors()
-        wait_for_port(self.world.vendor_port, self.vendors)
-        self._launch()
-        while len(self.kills) < kills:
-            if self._ended(self.dice.uniform(*PAUSE)):
-                self._go_on()
+    def go(self) -> None:
+        """Strikes so often, always while campaigns run; then lets everything come to its end."""
+        cell, size, began = self.cell, self.size, time.monotonic()
+        cell.begin()
+        deck = deal(size.blows, cell.shares, cell.dice)
+        while len(cell.blows) < size.blows:
+            if self._due() or cell.running_dry():
+                self._launch()
+            if not cell.rest(cell.dice.uniform(*PAUSE)):
                 continue
-            self._strike(kills - len(self.kills))
-            if len(self.kills) % 10 == 0:
-                say(f"{len(self.kills)} kills, campaign {self.campaigns}, {time.monotonic() - self.began:.0f} s")
-        self._end()
+            before = len(cell.blows)
+            cell.strike(deck.pop(), size.blows - before)
+            if len(cell.blows) // 10 > before // 10:
+                say(f"{cell.name}: {len(cell.blows)} blows, campaign {self.campaigns}, {time.monotonic() - began:.0f} s")
+        while self.campaigns < size.campaigns:
+            self._launch()
+        say(f"{cell.name}: {len(cell.blows)} blows in {time.monotonic() - began:.0f} s; now to the end")
+        cell.end()
 
-    def __post_init__(self) -> None:
-        self.began = time.monotonic()
+    def _due(self) -> bool:
+        """Whether the next campaign begins, spread over all blows."""
+        of = self.size
+        return self.campaigns == 0 or (
+            self.campaigns < of.campaigns and len(self.cell.blows) * of.campaigns >= of.blows * self.campaigns
+        )
 
     def _launch(self) -> None:
         """The next campaign, with people nobody wrote to before."""
-        people = self.world.write_people(self.people, self.campaigns * self.people)
+        world, first = self.cell.world, self.campaigns * self.size.people
+        people = world.write_people(self.size.people, first)
         self.campaigns += 1
-        campaign = self.world.folder / f"campaign-{self.campaigns}.yaml"
-        self.world.write_campaign(name=f"Visit reminders {self.campaigns}").rename(campaign)
-        self.command = ("run", str(campaign), "--audience", str(people))
-        self._start_campana()
+        campaign = world.folder / f"campaign-{self.campaigns}.yaml"
+        world.write_campaign(name=f"Visit reminders {self.campaigns}").rename(campaign)
+        self.cell.launch(campaign, people)
 
-    def _start_campana(self) -> None:
-        self.campana = self.world.start(*self.command)
-        wait_for_port(self.world.port, self.campana, self._left())
 
-    def _left(self) -> float:
-        """Seconds until the end."""
-        left = self.until - time.monotonic()
-        if left <= 0:
-            raise Broken(f"It takes too long: {len(self.kills)} kills, campaign {self.campaigns}.")
-        return left
-
-    def _ended(self, seconds: float) -> bool:
-        """Waits that long, or until campana ends by itself."""
-        self._left()
-        try:
-            self.campana.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def _go_on(self) -> None:
-        """What to do when campana has ended: its campaign is over, or it could not reach a vendor when it began."""
-        if self.campana.returncode == 0:
-            self._launch()
+@contextlib.contextmanager
+def cell_in(folder: Path, kind: type[Cell], dice: random.Random, until: float, day: float) -> Iterator[Cell]:
+    """A cell in a folder, with the servers it needs; all of it ends with the block."""
+    facts: dict[str, Any] = {"faults": FAULTS, "time_scale": 86_400 / day, "pace": PACE}
+    with contextlib.ExitStack() as stack:
+        if not issubclass(kind, ManyProcesses):
+            yield kind(stack.enter_context(world_in(folder, **facts)), dice, until)
             return
-        said = self.world.log()[-3000:]
-        self.unasked += 1
-        if self.unasked > 50 or not any(words in said for words in ("cannot be reached", "could not be read")):
-            raise Broken(f"campana ended with {self.campana.returncode}:\n{said}")
-        self._start_campana()
-
-    def _strike(self, at_most: int) -> None:
-        """Kills one process, or both at once, and starts it again at once."""
-        struck = self.dice.sample(WHO, 2 if at_most > 1 and self.dice.random() < BOTH else 1)
-        at = now()
-        for who in struck:
-            os.kill((self.campana if who == "campana" else self.vendors).pid, signal.SIGKILL)
-        for who in struck:
-            self._again(who)
-        if self.dice.random() >= EARLY:
-            wait_for_port(self.world.vendor_port, self.vendors, self._left())
-            wait_for_port(self.world.port, self.campana, self._left())
-        self.kills += [Kill(who, at, now()) for who in struck]
-
-    def _again(self, who: str) -> None:
-        if who == "campana":
-            self.campana.wait()
-            self.campana = self.world.start(*self.command)
-        else:
-            self.vendors.wait()
-            self.vendors = self.world.start_vendors()
-
-    def _end(self) -> None:
-        """No more kills: the campaign runs to its end, then everything that is still told is heard."""
-        say(f"{len(self.kills)} kills in {time.monotonic() - self.began:.0f} s; now to the end")
-        wait_for_port(self.world.vendor_port, self.vendors, self._left())
-        while not self._ended(min(5.0, self._left())) or self.campana.returncode != 0:
-            if self.campana.poll() is not None:
-                self._go_on()
-        serving = self.world.start("serve")
-        wait_for_port(self.world.port, serving, self._left())
-        while not self._quiet():
-            self._left()
-            time.sleep(0.3)
-        serving.send_signal(signal.SIGTERM)
-        if code := serving.wait(self._left()):
-            raise Broken(f"serve ended with {code}:\n{self.world.log()[-3000:]}")
-        kill(self.vendors)
-
-    def _quiet(self) -> bool:
-        """Nothing is left to be told or settled."""
-        return not self.world.vendor_counts().get("pending") and not unsettled(self.world)
+        postgres = stack.enter_context(PostgresServer())
+        servers = stack.enter_context(nats_servers(folder / "nats", NODES[kind])) if kind in NODES else None
+        facts |= {"store": postgres.create_database("campana"), "bus": servers.url if servers else "local"}
+        cell = kind(stack.enter_context(world_in(folder, **facts)), dice, until)
+        cell.postgres, cell.servers = postgres, servers
+        yield cell
 
 
-def prove(folder: Path, kills: int, people: int, seed: int, seconds: float, day: float = DAY) -> tuple[Chaos, Books]:
+def prove(
+    folder: Path, size: Size, seed: int, seconds: float, kind: type[Cell] = OneProcess, day: float = DAY, keep: bool = False
+) -> tuple[Chaos, Books]:
     """One whole proof in a folder."""
-    with world_in(folder, faults=FAULTS, time_scale=86_400 / day, pace=PACE) as world:
-        chaos = Chaos(world, people, random.Random(seed), time.monotonic() + seconds)
-        chaos.go(kills)
-        world.close()
-        books = close_books(world, chaos.kills, people)
+    with cell_in(folder, kind, random.Random(seed), time.monotonic() + seconds, day) as cell:
+        chaos = Chaos(cell, size)
+        try:
+            chaos.go()
+            cell.world.close()
+            books = close_books(cell.world, cell.blows, size.people, cell.lease, Sort.DISKS in cell.shares)
+        finally:
+            if keep:
+                cell.world.close()
+                cell.keep()
     if left := left_over(folder):
         books.problems.append(f"processes are left behind: {left}")
     return chaos, books
@@ -182,42 +162,67 @@ def prove(folder: Path, kills: int, people: int, seed: int, seconds: float, day:
 
 def report(chaos: Chaos, books: Books, seconds: float) -> dict[str, object]:
     """The figures of one proof."""
-    struck = {who: sum(one.who == who for one in chaos.kills) for who in WHO}
-    return {
-        "kills": len(chaos.kills),
-        "killed": struck,
+    cell = chaos.cell
+    struck: dict[str, int] = {}
+    for blow in cell.blows:
+        key = f"{blow.sort} {blow.who}"
+        struck[key] = struck.get(key, 0) + 1
+    facts: dict[str, object] = {"cell": cell.name, "blows": len(cell.blows), "struck": dict(sorted(struck.items()))}
+    if isinstance(cell, ManyProcesses):
+        facts |= {"pumps_struck_enrolling": cell.enrolling, "bus_lost": cell.lost, "bus_wiped": cell.wiped}
+    return facts | {
         "campaigns": chaos.campaigns,
         **{name: value for name, value in asdict(books).items() if name != "problems"},
-        "closed": books.closed,
+        "started_again_unasked": cell.unasked,
+        "problems": len(books.problems),
         "seconds": round(seconds, 1),
     }
 
 
 def main() -> int:
-    """Reads the command line, proves, and says what came out."""
-    parser = argparse.ArgumentParser(prog="tests.chaos.run", description=__doc__)
-    parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--people", type=int, default=2000, help="of each campaign")
-    parser.add_argument("--seed", type=int, default=None, help="default: another one each time; it is said")
-    parser.add_argument("--json", action="store_true", help="all figures as JSON, on the line before the last")
-    parser.add_argument("--keep", action="store_true", help="leave the folder with database, ledger and logs")
-    asked = parser.parse_args()
+    """The command. Returns the exit code."""
+    asked = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes end here too
     seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(1_000_000)
+    cells = [] if asked.database == "postgresql" else [OneProcess]
+    cells += [] if asked.database == "sqlite" else BUSES[asked.bus]
+    done: list[tuple[dict[str, object], Books]] = []
+    for kind in cells:
+        done.append(_prove_aloud(kind, asked, seed))
+        books = done[-1][1]
+        print(f"{kind.name}: lost {books.lost} twice {books.twice} unknown {books.unknown}", flush=True)  # noqa: T201
+    if asked.json:
+        print(json.dumps([facts for facts, _ in done]))  # noqa: T201
+    lost, twice, unknown = (sum(getattr(books, name) for _, books in done) for name in ("lost", "twice", "unknown"))
+    print(f"lost {lost} twice {twice} unknown {unknown}")  # noqa: T201
+    return 0 if all(books.closed for _, books in done) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
+    parser.add_argument("--kills", type=int, default=10, help="blows in each cell")
+    parser.add_argument("--people", type=int, help="people of a cell; default: as many as the blows deserve")
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--bus", choices=sorted(BUSES), default="local", help="between the processes on PostgreSQL")
+    parser.add_argument("--seed", type=int, help="deals the same blows again; the moments differ with the machine")
+    parser.add_argument("--json", action="store_true", help="all figures as the line before the last")
+    parser.add_argument("--keep", action="store_true", help="leave the folder with database, ledger and logs")
+    return parser.parse_args()
+
+
+def _prove_aloud(kind: type[Cell], asked: argparse.Namespace, seed: int) -> tuple[dict[str, object], Books]:
     folder = Path(tempfile.mkdtemp(prefix="campana-chaos-"))
-    say(f"seed {seed}, files in {folder}")
-    began = time.monotonic()
-    chaos, books = prove(folder, asked.kills, asked.people, seed, 240 + 12 * asked.kills)
+    say(f"{kind.name}: seed {seed}, files in {folder}")
+    size, began = Size.of(kind, asked.kills, asked.people), time.monotonic()
+    seconds = 240 + 12 * asked.kills + size.people * size.campaigns / 20
+    chaos, books = prove(folder, size, seed, seconds, kind, keep=asked.keep)
     facts = report(chaos, books, time.monotonic() - began)
     say("\n".join(f"{name}: {value}" for name, value in facts.items()))
     for problem in books.problems:
         say(problem)
     if books.closed and not asked.keep:
         shutil.rmtree(folder, ignore_errors=True)
-    if asked.json:
-        print(json.dumps(facts))  # noqa: T201
-    print(f"lost {books.lost} twice {books.twice} unknown {books.unknown}")  # noqa: T201
-    return 0 if books.closed else 1
+    return facts, books
 
 
 if __name__ == "__main__":

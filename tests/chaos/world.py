@@ -107,6 +107,8 @@ class World:
     port: int = field(default_factory=free_port)
     vendor_port: int = field(default_factory=free_port)
     vendors: StandinConfig = field(default_factory=demo_config)
+    store: str = ""  # a database of its own; without one a file of the folder
+    bus: str = "local"
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     guests: list[socket.socket] = field(default_factory=list)  # closed with the world
 
@@ -120,7 +122,7 @@ class World:
     @property
     def url(self) -> str:
         """The store as the settings name it."""
-        return f"sqlite:///{self.database}"
+        return self.store or f"sqlite:///{self.database}"
 
     @property
     def ledger(self) -> Path:
@@ -140,6 +142,7 @@ class World:
         twilio = known.twilio.model_dump(include={"account_sid", "auth_token"})
         return {
             "database": self.url,
+            "bus": self.bus,
             "data": str(self.folder / "data"),
             "port": self.port,
             "time_scale": self.time_scale,
@@ -190,15 +193,16 @@ class World:
         file = self.folder / "standin.json"
         file.write_text(config.model_dump_json(), encoding="utf-8")
         asked = ("--config", str(file), "--port", str(self.vendor_port), "--ledger", str(self.ledger))
-        return self._start([sys.executable, "-m", "campana.standin", *asked], "vendors.log")
+        return self.begin([sys.executable, "-m", "campana.standin", *asked], "vendors.log")
 
     def start(self, *arguments: str, log: str = "campana.log", config: bool = True) -> subprocess.Popen[bytes]:
         """A command of campana that goes on by itself; what it says is in the log."""
         known = ["--config", str(self.folder / "campana.toml")] if config else []
-        return self._start([CAMPANA, *arguments, *known], log)
+        return self.begin([CAMPANA, *arguments, *known], log)
 
-    def _start(self, command: Sequence[str], log: str) -> subprocess.Popen[bytes]:
-        process = spawn(command, self.folder / log, self.env)
+    def begin(self, command: Sequence[str], log: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Any process of this world; it ends with it."""
+        process = spawn(command, self.folder / log, {**self.env, **(env or {})})
         self.started.append(process)
         return process
 
