@@ -128,7 +128,7 @@ async def test_a_worker_that_lost_its_lease_still_writes_what_was_answered(world
     house = world.house
     unit, chunk = await started(world)
     answers = await send.call(house, chunk.account, chunk.started, house.boottime() + 10_000_000)
-    world.clock.advance_to(world.clock.now() + house.lease + 1)
+    await world.outlast_leases()
     assert await house.db.run(recover.recover, house, world.clock.now()) == 1
     assert {tuple(await world.statuses_of(phone)) for phone in PEOPLE} == {("uncertain",), ()}
     taken = await house.db.run(claim, house, world.clock.now())
@@ -151,7 +151,7 @@ async def test_a_worker_that_lost_its_lease_before_its_start_starts_nothing(worl
     await pump(house)
     late = await house.db.run(claim, house, world.clock.now())
     assert late is not None
-    world.clock.advance_to(world.clock.now() + house.lease + 1)
+    await world.outlast_leases()
     assert await send.send_unit(house, late) == 0
     await world.play(hours=1)
     assert sorted(line.to for line in world.accepted()) == PEOPLE

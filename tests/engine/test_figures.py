@@ -10,7 +10,6 @@ from campana.store import messages
 from campana.store.messages import News
 from tests.store.conftest import NOW, Begin
 from tests.store.conftest import begin as begin
-from tests.store.conftest import empty_file as empty_file
 from tests.store.conftest import engine as engine
 from tests.store.conftest import url as url
 from tests.store.test_messages import begun

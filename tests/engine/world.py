@@ -1,4 +1,4 @@
-"""A world to tell stories in: the product's own wheels on a real file, stand-in vendors, and a clock moved by hand."""
+"""A world to tell stories in: the product's own wheels on a real database, stand-in vendors, and a clock moved by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from campana.clock import VirtualClock
 from campana.core.audience import Checker, resolve_columns
@@ -18,7 +18,7 @@ from campana.core.exchange import Request, Response
 from campana.core.ids import Id, new_id
 from campana.core.journey import OUTCOMES
 from campana.core.message import Lost, Status, Unsent
-from campana.engine import launch, receive
+from campana.engine import launch, receive, recover
 from campana.engine.house import House
 from campana.engine.rehearse import Rehearsal
 from campana.engine.vendors import sync_templates
@@ -30,6 +30,7 @@ from campana.standin.ledger import ACCEPTED, Line, Notes
 from campana.standin.numbers import person_of
 from campana.standin.vendors import Vendors
 from campana.store import audiences, campaigns, counters, flows, messages, recipients, reports
+from campana.store.database import is_sqlite
 from campana.store.schema import conversation, message, recipient, sender, suppression, unit
 from campana.wiring import Installation, open_installation
 
@@ -70,6 +71,7 @@ class World:
     def __init__(
         self,
         folder: Path,
+        database_url: str,
         *,
         faults: Faults | None = None,
         pace: float = 1000,
@@ -93,6 +95,7 @@ class World:
         self.clock = VirtualClock(NINE)
         self.rehearsal = Watched(self)
         self.folder = folder
+        self.database_url = database_url
         self.settings = self._settings(pace, daily_limit, senders or {})
         self.runs: list[Id] = []
         self.unreachable: set[str] = set()  # parts of URLs that nothing can be sent to
@@ -112,7 +115,7 @@ class World:
             **more,
         }
         return Settings(
-            database=f"sqlite:///{self.folder / 'campana.db'}",
+            database=self.database_url,
             data=self.folder,
             integrations={
                 "wa": {
@@ -156,6 +159,17 @@ class World:
                 path.write_bytes(content)
         self.dead, self.kill_after, self.kill_before = False, None, False
         await self.open()
+        if not is_sqlite(self.database_url):  # where there is only one process, it has taken over at once
+            await self.outlast_leases()
+            while await self.house.db.run(recover.recover, self.house, self.clock.now()):
+                pass
+
+    async def outlast_leases(self) -> None:
+        """The leases of all units are over: time enough has passed, by the clock they are counted from."""
+        if is_sqlite(self.database_url):
+            self.clock.advance_to(self.clock.now() + self.house.lease + 1)
+        else:
+            await self.house.db.run(_end_leases)
 
     @property
     def house(self) -> House:
@@ -351,6 +365,10 @@ class Watched(Rehearsal):
     async def _tell(self, house: House) -> int:
         await self.world.check_books()
         return await super()._tell(house)
+
+
+def _end_leases(c: Connection) -> None:
+    c.execute(update(unit).where(unit.c.token.is_not(None)).values(lease_until=0))  # PostgreSQL's own clock cannot be moved
 
 
 def _store_audience(c: Connection, workspace_id: Id, rows: Sequence[dict[str, str]], now: int) -> Id:

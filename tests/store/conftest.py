@@ -1,8 +1,7 @@
-"""A store with its schema, made once and copied for each test, and a run with people in it."""
+"""A store for each test, and a run with people in it."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +16,7 @@ from campana.core.ids import Id, new_id
 from campana.store import accounts, audiences, campaigns, flows
 from campana.store.campaigns import RunRow
 from campana.store.database import Database, create_store_engine
-from campana.store.migrate import migrate
+from tests.conftest import NewStore
 
 NOW = 1_796_115_600_000_000
 Begin = Callable[[], AbstractContextManager[Connection]]
@@ -55,19 +54,9 @@ def a_run(
     return found
 
 
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "empty.db"
-    engine = create_store_engine(f"sqlite:///{path}")
-    migrate(engine)
-    engine.dispose()
-    return path
-
-
 @pytest.fixture
-def url(tmp_path: Path, empty_file: Path) -> str:
-    shutil.copy(empty_file, tmp_path / "campana.db")
-    return f"sqlite:///{tmp_path / 'campana.db'}"
+def url(tmp_path: Path, new_store: NewStore) -> str:
+    return new_store(tmp_path)
 
 
 @pytest.fixture

@@ -57,7 +57,9 @@ async def test_a_job_that_fails_leaves_those_beside_it_untouched(db: Database) -
     gate.open.set()
     await holding
     results = await asyncio.gather(*jobs, return_exceptions=True)
-    assert [type(one) for one in results] == [str, ValueError, str, IntegrityError, str]
+    kinds = [type(one) for one in results]
+    assert kinds[1:3] + kinds[4:] == [ValueError, str, str]
+    assert {kinds[0], kinds[3]} == {str, IntegrityError}  # with several writers, either of the same name may be the first
     assert await db.read(names) == {"a", "c", "d"}
 
 
@@ -71,6 +73,7 @@ async def test_the_caller_hears_of_it_only_when_it_is_committed(db: Database, ur
         other.close()
 
 
+@pytest.mark.sqlite_only  # where there is one writer
 async def test_a_caller_behind_the_same_commit_hears_nothing_before_it(db: Database) -> None:
     gate, holding = await gathered(db)
     later = asyncio.create_task(db.run(add, "later"))
@@ -82,6 +85,7 @@ async def test_a_caller_behind_the_same_commit_hears_nothing_before_it(db: Datab
     assert await db.read(names) == {"later"}
 
 
+@pytest.mark.sqlite_only  # where there is one writer
 async def test_the_urgent_goes_first(db: Database) -> None:
     gate, holding = await gathered(db)
     order: list[str] = []
@@ -133,6 +137,7 @@ async def test_closing_finishes_what_was_asked_for(db: Database, url: str) -> No
     again.close()
 
 
+@pytest.mark.sqlite_only
 async def test_a_full_disk_is_told_in_a_sentence_and_loses_nothing(url: str) -> None:
     db = Database(url, max_pages=1)  # SQLite takes the pages there are as the least
     kept: list[str] = []
@@ -154,6 +159,7 @@ async def test_a_full_disk_is_told_in_a_sentence_and_loses_nothing(url: str) -> 
     roomy.close()
 
 
+@pytest.mark.sqlite_only
 async def test_a_full_disk_hurts_only_whom_it_must(url: str) -> None:
     db = Database(url, max_pages=1)
     gate, holding = await gathered(db)

@@ -56,6 +56,7 @@ def _tables_of(content: bytes, path: Path) -> list[str]:
     return _tables(path)
 
 
+@pytest.mark.sqlite_only
 def test_a_database_of_a_newer_version_is_refused(url: str, tmp_path: Path) -> None:
     path = tmp_path / "campana.db"
     with sqlite3.connect(path) as connection:

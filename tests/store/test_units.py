@@ -116,7 +116,8 @@ def test_a_claimed_unit_is_nobody_elses_until_its_lease_ends(begin: Begin) -> No
         unit = claimed(c)
         assert units.claim(c, new_id(NOW), NOW, SECOND) is None
         assert units.abandoned(c, NOW + SECOND - 1) == []
-        assert units.hold(c, unit, NOW + SECOND - 1, SECOND + 1) == unit
+        assert units.look(c, unit, NOW + SECOND - 1) is not None
+        units.move(c, unit, 0, NOW + SECOND - 1, SECOND + 1)
         assert units.abandoned(c, NOW + SECOND) == []
         assert [one.id for one in units.abandoned(c, NOW + 2 * SECOND)] == [unit.id]
 
@@ -124,14 +125,16 @@ def test_a_claimed_unit_is_nobody_elses_until_its_lease_ends(begin: Begin) -> No
 def test_a_lease_that_is_over_or_taken_cannot_be_held_moved_or_released(begin: Begin) -> None:
     with begin() as c:
         unit = claimed(c)
-        assert units.hold(c, unit, NOW + SECOND, 8 * SECOND) is None
+        assert units.look(c, unit, NOW + SECOND) is None
         units.release(c, unit, NOW)
         other = units.claim(c, new_id(NOW), NOW, SECOND)
         assert other is not None
-        assert units.hold(c, unit, NOW, SECOND) is None
-        units.move(c, unit, 3)
+        assert units.look(c, unit, NOW) is None
+        units.move(c, unit, 3, NOW, 9 * SECOND)
         units.release(c, unit, NOW)
-        assert units.hold(c, other, NOW, SECOND) == other
+        found = units.look(c, other, NOW)
+        assert found is not None
+        assert found.cursor == 0
 
 
 def test_people_of_a_dissolved_unit_wait_again(begin: Begin) -> None:
@@ -202,6 +205,7 @@ OWN_INDEX = {
 BIG = ("recipient", "message", "audience_row", "address", "decision")
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(("label", "work"), HOT, ids=[row[0] for row in HOT])
 def test_what_runs_all_the_time_looks_through_no_big_table(begin: Begin, label: str, work: Any) -> None:
     seen: list[str] = []
