@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from sqlalchemy import Connection
 
+from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Status
 from campana.engine.changes import Changes
@@ -26,18 +30,27 @@ def recover(c: Connection, house: House, now: int, everything: bool = False) -> 
         return 0
     lost = units.abandoned(c, now, everything)
     for unit in lost:
-        _recover_unit(c, house, unit, now)
+        _recover_unit(c, house, unit, now, partial(house.begun, unit.token))
     return len(lost)
 
 
-def _recover_unit(c: Connection, house: House, unit: Unit, now: int) -> None:
+def leave(c: Connection, house: House, unit: Unit, now: int) -> None:
+    """A worker gives its unit back. What it has started and not called, because it never heard of the start, was not sent.
+
+    Nothing is done when the unit is another worker's by now.
+    """
+    if units.look(c, unit, now) is not None:
+        _recover_unit(c, house, unit, now, lambda message_id: False)
+
+
+def _recover_unit(c: Connection, house: House, unit: Unit, now: int, begun: Callable[[Id], bool | None]) -> None:
     changes = Changes(now)
     people = {person.id: person for person in recipients.lock(c, messages.people_open_in_unit(c, unit.id))}
     for row in messages.open_in_unit(c, unit.id):
         person = people[row.recipient_id]
         shape = house.plan_of_run(c, row.run_id).shape
         current = person.message_id == row.id
-        if house.begun(unit.token, row.id) is False:
+        if begun(row.id) is False:
             news = News(row.id, Status.FAILED, now, None, "unsent", f"{REASON} before the call")
             event = Event(Happening.UNSENT, now, current, again_at=now, reason=REASON)
         else:

@@ -13,12 +13,17 @@ from sqlalchemy import Connection
 
 from campana.core.exchange import Response
 from campana.core.message import Accepted, Lost, Result, Unsent
+from campana.engine.changes import Changes
 from campana.engine.house import CALL_TIMEOUT, MARGIN, Account, House
-from campana.engine.settle import Called, settle
-from campana.engine.start import Chunk, Started, start
+from campana.engine.recover import leave
+from campana.engine.settle import Called, settle, settle_into
+from campana.engine.start import Chunk, Started, start, start_next
 from campana.store import units
-from campana.store.database import Priority
+from campana.store.database import Priority, StoreAway
 from campana.store.units import Unit
+
+AWAY_SECONDS = 0.5
+LAST_TRIES = 20
 
 
 async def send_unit(house: House, unit: Unit, stopping: asyncio.Event | None = None) -> int:
@@ -31,15 +36,37 @@ async def send_unit(house: House, unit: Unit, stopping: asyncio.Event | None = N
         return 0
     handed = 0
     lease_ends = house.boottime() + house.lease
-    chunk = await house.db.at(Priority.SETTLE, start, house, unit, house.clock.now())
+    try:
+        chunk = await house.db.at(Priority.SETTLE, start, house, unit, house.clock.now())
+    except StoreAway:
+        chunk = await _leave(house, unit, Chunk(), (), stopping)
     while chunk.started and chunk.account:
         deadline = min(lease_ends - MARGIN, house.boottime() + CALL_TIMEOUT)
         answers = await call(house, chunk.account, chunk.started, deadline)
         handed += len(answers)
         lease_ends = house.boottime() + house.lease
         follow = settle_and_leave if stopping and stopping.is_set() else settle_and_start
-        chunk = await house.db.at(Priority.SETTLE, follow, house, unit, chunk, answers, house.clock.now())
+        try:
+            chunk = await house.db.at(Priority.SETTLE, follow, house, unit, chunk, answers, house.clock.now())
+        except StoreAway:
+            chunk = await _leave(house, unit, chunk, answers, stopping)
     return handed
+
+
+async def _leave(house: House, unit: Unit, chunk: Chunk, answers: Sequence[Called], stopping: asyncio.Event | None) -> Chunk:
+    """Waits until the database answers again and writes down what vendors said: nobody else knows it. Then the unit is left.
+
+    Doing so twice is harmless. Raises StoreAway when the process is to end before the database is there.
+    """
+    tries = 0
+    while True:
+        await asyncio.sleep(AWAY_SECONDS)
+        try:
+            return await house.db.at(Priority.SETTLE, settle_and_leave, house, unit, chunk, answers, house.clock.now())
+        except StoreAway:
+            tries += stopping is not None and stopping.is_set()
+            if tries > LAST_TRIES:
+                raise
 
 
 async def call(house: House, account: Account, started: Sequence[Started], deadline: int) -> list[Called]:
@@ -84,12 +111,15 @@ def result_word(result: Result) -> str:
 
 def settle_and_start(c: Connection, house: House, unit: Unit, chunk: Chunk, answers: Sequence[Called], now: int) -> Chunk:
     """Writes the answers down with what follows from them, and starts the next chunk: one transaction."""
-    settle(c, house, chunk, answers, now)
-    return start(c, house, unit, now)
+    changes = Changes(now)
+    settle_into(c, house, chunk, answers, changes)
+    following = start_next(c, house, unit, changes)
+    changes.write(c)
+    return following
 
 
 def settle_and_leave(c: Connection, house: House, unit: Unit, chunk: Chunk, answers: Sequence[Called], now: int) -> Chunk:
     """Writes the answers down; any worker may go on with the unit."""
     settle(c, house, chunk, answers, now)
-    units.release(c, unit, now)
+    leave(c, house, unit, now)
     return Chunk()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -16,9 +17,9 @@ from campana.core.journey import Event, Happening
 from campana.core.message import Accepted, Lost, Result, Status, Unsent
 from campana.engine.changes import Changes
 from campana.engine.house import Account, House, RunPlan
-from campana.engine.start import Chunk
+from campana.engine.start import Chunk, Started
 from campana.store import accounts, contacts, flows, messages, recipients, suppressions
-from campana.store.messages import News
+from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person
 
 UNREACHED = Failure("unsent", "the vendor could not be reached", Class.TRANSIENT, fallback=False)
@@ -35,17 +36,50 @@ class Called:
 
 def settle(c: Connection, house: House, chunk: Chunk, answers: Sequence[Called], now: int) -> None:
     """Results become news of messages and events of journeys. A lost lease does not matter: what was answered is true."""
+    changes = Changes(now)
+    settle_into(c, house, chunk, answers, changes)
+    changes.write(c)
+
+
+def settle_into(c: Connection, house: House, chunk: Chunk, answers: Sequence[Called], changes: Changes) -> None:
+    """Like `settle`, with the journeys that move left in `changes`."""
     account = chunk.account
     if account is None:
         return
-    people = {person.id: person for person in recipients.lock(c, [one.person_id for one in chunk.started])}
-    rows = messages.load(c, [one.outgoing.id for one in chunk.started])  # locked with their people
-    changes = Changes(now)
-    settling = Settling(house, account, changes, chunk.setbacks)
+    settling = Settling(house, account, changes, chunk.setbacks, chunk.setbacks > 0 or chunk.troubled)
+    people, rows = _as_they_are(c, chunk.started)
     for one, called in zip(chunk.started, answers, strict=True):
-        settling.take(rows[one.outgoing.id], people[one.person_id], called, house.plans[people[one.person_id].run_id])
-    changes.write(c)
+        settling.take(rows[one.outgoing.id], people[one.person.id], called, house.plans[one.run_id])
     settling.write(c)
+
+
+def _as_they_are(c: Connection, started: Sequence[Started]) -> tuple[dict[Id, Person], dict[Id, MessageRow]]:
+    """The people and messages of a chunk, locked. Nearly always nothing has happened to them since, and they are known."""
+    if recipients.as_begun(c, [one.person for one in started]):
+        # Copies: when this transaction has to be done again, they are as they were.
+        return {one.person.id: copy(one.person) for one in started}, {one.outgoing.id: _row(one) for one in started}
+    people = {person.id: person for person in recipients.lock(c, [one.person.id for one in started])}
+    return people, messages.load(c, [one.outgoing.id for one in started])
+
+
+def _row(one: Started) -> MessageRow:
+    """A message as *start* wrote it down."""
+    outgoing = one.outgoing
+    return MessageRow(
+        outgoing.id,
+        one.run_id,
+        one.person.id,
+        one.step,
+        one.attempt,
+        one.channel,
+        one.sender_id,
+        outgoing.to,
+        one.text,
+        Status.SENDING,
+        None,
+        outgoing.started_at,
+        0,
+    )
 
 
 @dataclass(slots=True)
@@ -62,9 +96,10 @@ class SenderNews:
 class Settling:
     """Answers and receipts of one account's messages, on their way into one transaction."""
 
-    def __init__(self, house: House, account: Account, changes: Changes, setbacks: int = 0) -> None:
+    def __init__(self, house: House, account: Account, changes: Changes, setbacks: int = 0, to_be_mended: bool = True) -> None:
         self.house = house
         self.setbacks = setbacks
+        self.to_be_mended = to_be_mended  # an answer shows that the sender's trouble is over, if there is any
         self.account = account
         self.changes = changes
         self.aliases: list[tuple[Id, Id, str]] = []
@@ -190,21 +225,20 @@ class Settling:
         for flow_id, why in self.closed:
             flows.close(c, flow_id, flows.FOR_GOOD, why)
         for sender_id, sender in self.senders.items():
-            _write_sender(c, sender_id, sender, now)
+            self._write_sender(c, sender_id, sender, now)
 
-
-def _write_sender(c: Connection, sender_id: Id, sender: SenderNews, now: int) -> None:
-    """The sender as the answers leave it: paused, set back, slowed down or well."""
-    if sender.unreached and not sender.answered:
-        accounts.set_back(c, sender_id, sender.slow_until, sender.unreached)
-    elif sender.answered and not sender.trouble:
-        accounts.reached(c, sender_id)
-    if sender.slow_until > now:
-        accounts.slow_down(c, sender_id, sender.slow_until)
-    if sender.trouble:
-        accounts.note_trouble(c, sender_id, sender.trouble)
-    if sender.paused:
-        accounts.pause_sender(c, sender_id, sender.paused, now)
+    def _write_sender(self, c: Connection, sender_id: Id, sender: SenderNews, now: int) -> None:
+        """The sender as the answers leave it: paused, set back, slowed down or well."""
+        if sender.unreached and not sender.answered:
+            accounts.set_back(c, sender_id, sender.slow_until, sender.unreached)
+        elif sender.answered and not sender.trouble and self.to_be_mended:
+            accounts.reached(c, sender_id)
+        if sender.slow_until > now:
+            accounts.slow_down(c, sender_id, sender.slow_until)
+        if sender.trouble:
+            accounts.note_trouble(c, sender_id, sender.trouble)
+        if sender.paused:
+            accounts.pause_sender(c, sender_id, sender.paused, now)
 
 
 def first_ask(house: House, channel: Channel, now: int) -> int:

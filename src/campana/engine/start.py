@@ -7,9 +7,10 @@ has not been handed over. Whoever is dropped here is recorded with the reason in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from campana.channels.contract import Channel, Render, UnfitContent
@@ -27,13 +28,17 @@ from campana.store.units import Gates, Unit
 DAY = 86_400_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """An attempt that is written down and may be called."""
 
     outgoing: Outgoing
-    person_id: Id
+    person: Person  # as the attempt leaves them
+    run_id: Id
+    step: int
+    sender_id: Id
     attempt: int
+    channel: str
+    text: str
     weight: int
 
 
@@ -44,19 +49,24 @@ class Chunk:
     account: Account | None = None
     started: Sequence[Started] = ()
     setbacks: int = 0  # how often running the vendor could not be reached before
+    troubled: bool = False  # people have been told of a trouble of the sender
 
 
 def start(c: Connection, house: House, unit: Unit, now: int) -> Chunk:
-    """Writes the next attempts down, if all gates let them through; they are durable when this returns."""
-    held = units.hold(c, unit, now, house.lease)
-    if held is None:
-        return Chunk()
-    gates = units.gates(c, unit.flow_id)
-    plan = house.plan_of(gates.run_id, gates.plan, gates.columns)
+    """Writes the next attempts down, if all gates let them through; they are durable when this is committed."""
     changes = Changes(now)
-    chunk = _pass_gates(c, house, held, gates, plan, changes)
+    chunk = start_next(c, house, unit, changes)
     changes.write(c)
     return chunk
+
+
+def start_next(c: Connection, house: House, unit: Unit, changes: Changes) -> Chunk:
+    """Like `start`, with the journeys that move left in `changes`."""
+    gates = units.look(c, unit, changes.now)
+    if gates is None:
+        return Chunk()
+    plan = house.plan_of(gates.run_id, gates.plan, gates.columns)
+    return _pass_gates(c, house, unit, gates, plan, changes)
 
 
 def _pass_gates(c: Connection, house: House, unit: Unit, gates: Gates, plan: RunPlan, changes: Changes) -> Chunk:
@@ -66,19 +76,19 @@ def _pass_gates(c: Connection, house: House, unit: Unit, gates: Gates, plan: Run
     if account is None:  # of another workspace: this process has no settings for it
         flows.close(c, unit.flow_id, now + house.recheck, "its account is not in the settings")
     if account is None or gates.run_status != "sending" or gates.paused_at is not None or not gates.sender_active:
-        units.dissolve(c, unit, unit.cursor)
+        units.dissolve(c, unit, gates.cursor)
         return Chunk()
     opens = active_hours.next_open(plan.plan.hours, now) if plan.plan.hours else now
     if opens > now:
         flows.close(c, unit.flow_id, opens, "active hours")
     if max(opens, gates.open_at) > now:
-        units.dissolve(c, unit, unit.cursor)
+        units.dissolve(c, unit, gates.cursor)
         return Chunk()
     try:
         render = house.renderer(c, gates.run_id, gates.step, step, gates.integration_id)
     except UnfitContent as error:
         flows.close(c, unit.flow_id, now + house.recheck, str(error))
-        units.dissolve(c, unit, unit.cursor)
+        units.dissolve(c, unit, gates.cursor)
         return Chunk()
     return _start_chunk(c, house, unit, gates, plan, changes, account, render)
 
@@ -94,7 +104,7 @@ def _start_chunk(
     budget = Budget.of(gates, now)
     started: list[Started] = []
     rows = []
-    cursor = unit.cursor
+    cursor = gates.cursor
     full = False
     while cursor < unit.size and len(started) < size and not full:
         ids = unit.ids(cursor, cursor + size - len(started))
@@ -122,26 +132,23 @@ def _start_chunk(
     messages.add(c, rows)
     if started:
         units.reserve(c, gates.sender_id, budget.tat, budget.day, budget.day_used)
-    after = _after_start(c, unit, cursor, budget, account, started, full)
-    return replace(after, setbacks=gates.setbacks)
+        units.move(c, unit, cursor, now, house.lease)
+        return Chunk(account, started, gates.setbacks, gates.trouble is not None)
+    _rest(c, house, unit, cursor, budget, full)
+    return Chunk()
 
 
-def _after_start(
-    c: Connection, unit: Unit, cursor: int, budget: Budget, account: Account, started: list[Started], full: bool
-) -> Chunk:
-    if started:
-        units.move(c, unit, cursor)
-        return Chunk(account, started)
+def _rest(c: Connection, house: House, unit: Unit, cursor: int, budget: Budget, full: bool) -> None:
+    """Nobody can be started now: the unit is done, or waits for its turn, or its people for another day."""
     if not full:
         units.dissolve(c, unit, cursor)
-        return Chunk()
-    units.move(c, unit, cursor)
+        return
+    units.move(c, unit, cursor, budget.now, house.lease)
     if budget.spent:
         flows.close(c, unit.flow_id, budget.tomorrow, "today's limit of the sender is used up")
         units.dissolve(c, unit, cursor)
-        return Chunk()
-    units.release(c, unit, budget.ready_at)
-    return Chunk()
+    else:
+        units.release(c, unit, budget.ready_at)
 
 
 @dataclass(slots=True)
@@ -224,7 +231,8 @@ def _begin(
     message_id = new_id(changes.now)
     person.message_id = message_id
     outgoing = Outgoing(message_id, gates.sender_address, to, rendered.content, house.hook_url(account.name), changes.now)
-    return Started(outgoing, person.id, person.journey.tries, rendered.segments)
+    tries, kind = person.journey.tries, account.channel.kind
+    return Started(outgoing, person, gates.run_id, gates.step, gates.sender_id, tries, kind, rendered.text, rendered.segments)
 
 
 def _row(gates: Gates, unit: Unit, account: Account, one: Started, rendered: Rendered) -> dict[str, object]:
@@ -232,7 +240,7 @@ def _row(gates: Gates, unit: Unit, account: Account, one: Started, rendered: Ren
         "id": one.outgoing.id,
         "workspace_id": gates.workspace_id,
         "run_id": gates.run_id,
-        "recipient_id": one.person_id,
+        "recipient_id": one.person.id,
         "unit_id": unit.id,
         "step": gates.step,
         "attempt": one.attempt,

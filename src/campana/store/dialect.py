@@ -11,7 +11,21 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, CursorResult, Executable, Select, Table, TableClause, column, func, select, table, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    CursorResult,
+    Executable,
+    Select,
+    Table,
+    TableClause,
+    column,
+    func,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -63,12 +77,12 @@ def _theirs(element: Any, compiler: Any, **kw: Any) -> str:
 # --- many processes ---------------------------------------------------------------------------------------------------------
 
 
-def locked(statement: Select[Any], of: Table, skip_locked: bool = False) -> Select[Any]:
+def locked(statement: Select[Any], *of: Table, skip_locked: bool = False) -> Select[Any]:
     """The rows of `of` are ours until the transaction ends; with `skip_locked`, only those that are nobody else's.
 
     SQLite has one writer, which needs no such words.
     """
-    return statement.with_for_update(of=of, key_share=True, skip_locked=skip_locked)
+    return statement.with_for_update(of=list(of), key_share=True, skip_locked=skip_locked)
 
 
 def alone(c: Connection, what: str) -> bool:
@@ -89,9 +103,22 @@ def in_turn(c: Connection, what: str) -> None:
         c.execute(select(func.pg_advisory_xact_lock(_lock(what))))
 
 
-def lease_clock(c: Connection, now: int) -> int:
-    """The moment that leases are counted from: the database's own where many processes share it, whatever their clocks say."""
-    return database_clock(c) if is_postgresql(c) else now
+class lease_clock(FunctionElement[int]):  # noqa: N801 - written like any SQL function
+    """The moment that leases are counted from: on PostgreSQL the database's own, whatever the `now` of a process says."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "lease_clock"
+
+
+@compiles(lease_clock, "sqlite")
+def _of_the_only_process(element: Any, compiler: Any, **kw: Any) -> str:
+    return str(compiler.process(element.clauses, **kw))
+
+
+@compiles(lease_clock, "postgresql")
+def _of_the_database(*_: Any, **__: Any) -> str:
+    return "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
 def database_clock(c: Connection) -> int:
@@ -125,19 +152,24 @@ class SetStatement:
     statement: Executable
     rows: TableClause
 
-    def run(self, c: Connection, rows: Sequence[Row]) -> int:
-        """Runs it for these rows, all with the columns of `rows`. Returns how many rows of the database it changed."""
-        return sum(result.rowcount for result in self._results(c, rows))
+    def run(self, c: Connection, rows: Sequence[Row]) -> None:
+        """Runs it for these rows, all with the columns of `rows`."""
+        for _ in self._results(c, rows):
+            pass
 
     def fetch(self, c: Connection, rows: Sequence[Row]) -> Iterator[Any]:
         """What a SELECT finds for these rows."""
         return chain.from_iterable(result.all() for result in self._results(c, rows))
 
+    def first(self, c: Connection, **row: Any) -> Any:
+        """The first that a statement brings for one row, or None."""
+        return next(self.fetch(c, [row]), None)
+
     def _results(self, c: Connection, rows: Sequence[Row]) -> Iterator[CursorResult[Any]]:
         words = _words(c.dialect, self)
         values = itemgetter(*(one.name for one in self.rows.columns))
         for some in in_parts(rows):
-            yield c.exec_driver_sql(*words(list(map(values, some))), execution_options={"preserve_rowcount": True})
+            yield c.exec_driver_sql(*words(list(map(values, some))))
 
 
 def distinct(rows: Iterable[Row], key: str = "id") -> Iterator[list[Row]]:
@@ -153,11 +185,10 @@ def distinct(rows: Iterable[Row], key: str = "id") -> Iterator[list[Row]]:
     return iter(rounds)
 
 
-def insert_many(c: Connection, into: Table, rows: Sequence[Row], ignore_known: bool = False) -> int:
-    """Inserts rows that all have the same keys. Returns how many there were; with `ignore_known`, how many were new."""
-    if not rows:
-        return 0
-    return _insertion(into, tuple(rows[0]), ignore_known).run(c, rows)
+def insert_many(c: Connection, into: Table, rows: Sequence[Row], ignore_known: bool = False) -> None:
+    """Inserts rows that all have the same keys; with `ignore_known`, those that are not there yet."""
+    if rows:
+        _insertion(into, tuple(rows[0]), ignore_known).run(c, rows)
 
 
 @lru_cache(256)
@@ -215,10 +246,8 @@ def _with_arrays(dialect: Dialect, of: SetStatement) -> Worded:
 
 
 def _compiled(dialect: Dialect, of: SetStatement) -> str:
-    compiled = of.statement.compile(dialect=dialect)  # type: ignore[attr-defined]
-    if compiled.params:
-        raise TypeError(f"A statement for many rows takes all its values from them, not {sorted(compiled.params)}.")
-    return str(compiled)
+    """Its words; constants of ours stand in them, all other values come with the rows."""
+    return str(of.statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))  # type: ignore[attr-defined]
 
 
 def _type_name(dialect: Dialect, kind: TypeEngine[Any]) -> str:

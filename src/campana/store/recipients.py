@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, literal, null, select, text, update
+from msgspec import Struct
+from sqlalchemy import Connection, exists, func, literal, literal_column, null, select, text, update
 
 from campana.core.ids import Id
 from campana.core.journey import OUTCOMES, Journey, Outcome, Stage
@@ -22,8 +22,7 @@ OUTCOME_NUMBER = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 TRIED, UNKNOWN, BARRED, HANDED, READ = 1, 2, 4, 8, 16
 
 
-@dataclass(slots=True)
-class Person:
+class Person(Struct):
     """One person of a run as the database has them."""
 
     id: Id
@@ -135,6 +134,35 @@ def lock(c: Connection, ids: Iterable[Id]) -> list[Person]:
     return [_person(row) for row in OURS_BY_ID.fetch(c, [{"id": one} for one in sorted(ids)])]
 
 
+BEGUN = given(R.id, R.message_id, R.flags, R.reached_at)
+_AS_BEGUN = select(R.id).where(
+    R.id == BEGUN.c.id,
+    R.message_id == BEGUN.c.message_id,
+    R.stage == literal_column(str(int(Stage.SENDING))),
+    R.flags == BEGUN.c.flags,
+    R.reached_at.is_not_distinct_from(BEGUN.c.reached_at),
+)
+AS_BEGUN = SetStatement(
+    select(func.count()).select_from(locked(_AS_BEGUN.order_by(R.id), recipient).subquery()),
+    BEGUN,
+)
+
+
+def as_begun(c: Connection, people: Sequence[Person]) -> bool:
+    """Whether nothing has happened to any of these people since their attempts began; they are locked then."""
+    rows = [
+        {"id": one.id, "message_id": one.message_id, "flags": _flags(one), "reached_at": one.journey.reached_at} for one in people
+    ]
+    return sum(n for (n,) in AS_BEGUN.fetch(c, rows)) == len(people)
+
+
+def _flags(person: Person) -> int:
+    journey = person.journey
+    return (
+        TRIED * journey.tried | UNKNOWN * journey.unknown | BARRED * journey.barred | HANDED * person.handed | READ * person.read
+    )
+
+
 def save(c: Connection, people: Iterable[Person]) -> None:
     """Writes their journeys down. What waits is found again by the flow of its next step, a receipt clock by the run's."""
     SAVE.run(c, [_saved(person) for person in people])
@@ -154,11 +182,7 @@ def _saved(person: Person) -> dict[str, Any]:
         "message_id": person.message_id,
         "step_at": journey.step_at,
         "reached_at": journey.reached_at,
-        "flags": TRIED * journey.tried
-        | UNKNOWN * journey.unknown
-        | BARRED * journey.barred
-        | HANDED * person.handed
-        | READ * person.read,
+        "flags": _flags(person),
         "outcome": OUTCOME_NUMBER[journey.outcome],
         "reason": journey.reason,
     }

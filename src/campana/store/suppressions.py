@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, delete, select
 
 from campana.core.ids import Id
-from campana.store.dialect import upsert
+from campana.store.dialect import SetStatement, given, upsert
 from campana.store.schema import suppression
 
 ALL = "all"
-AMONG = select(suppression.c.value, suppression.c.medium).where(
-    suppression.c.workspace_id == bindparam("workspace"), suppression.c.value.in_(bindparam("values", expanding=True))
+ASKED = given(suppression.c.workspace_id, suppression.c.value)
+AMONG = SetStatement(
+    select(suppression.c.value, suppression.c.medium).where(
+        suppression.c.workspace_id == ASKED.c.workspace_id, suppression.c.value == ASKED.c.value
+    ),
+    ASKED,
 )
 
 
@@ -55,7 +59,5 @@ def lift(c: Connection, workspace_id: Id, values: Iterable[str], medium: str) ->
 
 def among(c: Connection, workspace_id: Id, values: Collection[str]) -> set[tuple[str, str]]:
     """Of these addresses, the suppressed ones as (value, medium)."""
-    if not values:
-        return set()
-    rows = c.execute(AMONG, {"workspace": workspace_id, "values": list(values)})
+    rows = AMONG.fetch(c, [{"workspace_id": workspace_id, "value": value} for value in values])
     return {(value, medium) for value, medium in rows}

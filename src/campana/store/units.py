@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Column, Connection, bindparam, func, insert, literal, select, update
 
 from campana.core.ids import Id, new_id
-from campana.store.dialect import lease_clock, locked
+from campana.store.dialect import SetStatement, given, lease_clock, locked
 from campana.store.flows import OpenFlow
 from campana.store.recipients import put_back
 from campana.store.schema import flow, recipient, run, sender, unit
+from campana.store.types import Micros
 
 SIZE = 500
 JOURNEY_STEPS = 0
@@ -29,7 +30,7 @@ class Unit:
     people: bytes
     size: int
     cursor: int
-    token: Id
+    token: Id  # of whoever holds it
 
     def ids(self, first: int, last: int) -> list[Id]:
         """The people from position `first` up to `last`."""
@@ -38,8 +39,9 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What holds a unit's people back, or not, at this moment."""
+    """Where a unit stands, and what holds its people back, or not, at this moment."""
 
+    cursor: int
     run_id: Id
     workspace_id: Id
     run_status: str
@@ -59,6 +61,7 @@ class Gates:
     day_used: int
     integration_id: Id
     setbacks: int
+    trouble: str | None
 
 
 DUE = (
@@ -95,79 +98,103 @@ def outstanding(c: Connection) -> dict[Id, int]:
     return {sender_id: int(n) for sender_id, n in rows}
 
 
+def _claim_statement() -> SetStatement:
+    asked = given(unit.c.token, unit.c.ready_at, Column("lease", Micros))
+    ready = (
+        select(unit.c.id)
+        .where(unit.c.token.is_(None), unit.c.ready_at <= select(asked.c.ready_at).scalar_subquery())
+        .order_by(unit.c.lane, unit.c.ready_at)
+        .limit(1)
+    )
+    first = locked(ready, unit, skip_locked=True).scalar_subquery()
+    lease_until = lease_clock(asked.c.ready_at) + asked.c.lease
+    statement = (
+        update(unit)
+        .where(unit.c.id == first, unit.c.token.is_(None))
+        .values(token=asked.c.token, lease_until=lease_until)
+        .returning(unit.c.id, unit.c.flow_id, unit.c.sender_id, unit.c.people, unit.c.size, unit.c.cursor)
+    )
+    return SetStatement(statement, asked)
+
+
+CLAIM = _claim_statement()
+
+
 def claim(c: Connection, token: Id, now: int, lease: int) -> Unit | None:
     """The next ready unit is this worker's until its lease ends."""
-    ready = (
-        select(unit.c.id).where(unit.c.token.is_(None), unit.c.ready_at <= now).order_by(unit.c.lane, unit.c.ready_at).limit(1)
-    )
-    row = c.execute(
-        update(unit)
-        .where(unit.c.id == locked(ready, unit, skip_locked=True).scalar_subquery(), unit.c.token.is_(None))
-        .values(token=token, lease_until=lease_clock(c, now) + lease)
-        .returning(unit.c.id, unit.c.flow_id, unit.c.sender_id, unit.c.people, unit.c.size, unit.c.cursor)
-    ).first()
+    row = CLAIM.first(c, token=token, ready_at=now, lease=lease)
     return Unit(row.id, row.flow_id, row.sender_id, row.people, row.size, row.cursor, token) if row else None
 
 
-OURS = (unit.c.id == bindparam("b_id"), unit.c.token == bindparam("b_token"))
-HOLD = (
+ASKED = given(unit.c.id, unit.c.token, Column("now", Micros))
+LOOK = SetStatement(
+    locked(
+        select(
+            unit.c.cursor,
+            run.c.id.label("run_id"),
+            run.c.workspace_id,
+            run.c.status.label("run_status"),
+            run.c.mode,
+            run.c.plan,
+            run.c.columns,
+            flow.c.step,
+            flow.c.open_at,
+            sender.c.id.label("sender_id"),
+            sender.c.address.label("sender_address"),
+            sender.c.active.label("sender_active"),
+            sender.c.paused_at,
+            sender.c.rate,
+            sender.c.tat,
+            sender.c.daily_limit,
+            sender.c.day,
+            sender.c.day_used,
+            sender.c.integration_id,
+            sender.c.setbacks,
+            sender.c.trouble,
+        )
+        .join_from(unit, flow, flow.c.id == unit.c.flow_id)
+        .join(run, run.c.id == flow.c.run_id)
+        .join(sender, sender.c.id == unit.c.sender_id)
+        .where(unit.c.id == ASKED.c.id, unit.c.token == ASKED.c.token, unit.c.lease_until > lease_clock(ASKED.c.now)),
+        unit,
+        sender,  # its pace and its budget are ours until we have reserved our share
+    ),
+    ASKED,
+)
+
+
+def look(c: Connection, held: Unit, now: int) -> Gates | None:
+    """Where the unit stands and all gates of its flow, in this transaction; None when it is no longer this worker's."""
+    row = LOOK.first(c, id=held.id, token=held.token, now=now)
+    return None if row is None else Gates(*row)
+
+
+MOVED = given(unit.c.id, unit.c.token, unit.c.cursor, Column("now", Micros), Column("lease", Micros))
+MOVE = SetStatement(
     update(unit)
-    .where(*OURS, unit.c.lease_until > bindparam("b_now"))
-    .values(lease_until=bindparam("lease_until"))
-    .returning(unit.c.cursor)
-)
-MOVE = update(unit).where(*OURS).values(cursor=bindparam("cursor"))
-
-
-def hold(c: Connection, held: Unit, now: int, lease: int) -> Unit | None:
-    """Renews the lease; None when the unit is no longer this worker's."""
-    now = lease_clock(c, now)
-    cursor = c.scalar(HOLD, {"b_id": held.id, "b_token": held.token, "b_now": now, "lease_until": now + lease})
-    return None if cursor is None else replace(held, cursor=cursor)
-
-
-GATES = (
-    select(
-        run.c.id.label("run_id"),
-        run.c.workspace_id,
-        run.c.status.label("run_status"),
-        run.c.mode,
-        run.c.plan,
-        run.c.columns,
-        flow.c.step,
-        flow.c.open_at,
-        sender.c.id.label("sender_id"),
-        sender.c.address.label("sender_address"),
-        sender.c.active.label("sender_active"),
-        sender.c.paused_at,
-        sender.c.rate,
-        sender.c.tat,
-        sender.c.daily_limit,
-        sender.c.day,
-        sender.c.day_used,
-        sender.c.integration_id,
-        sender.c.setbacks,
-    )
-    .join(run, run.c.id == flow.c.run_id)
-    .join(sender, sender.c.id == flow.c.sender_id)
-    .where(flow.c.id == bindparam("flow"))
-    .with_for_update(of=sender, key_share=True)  # its pace and its budget are ours until we have reserved our share
+    .where(unit.c.id == MOVED.c.id, unit.c.token == MOVED.c.token)
+    .values(cursor=MOVED.c.cursor, lease_until=lease_clock(MOVED.c.now) + MOVED.c.lease),
+    MOVED,
 )
 
 
-def gates(c: Connection, flow_id: Id) -> Gates:
-    """All gates of a flow, as they stand in this transaction."""
-    return Gates(**c.execute(GATES, {"flow": flow_id}).one()._mapping)
+def move(c: Connection, held: Unit, cursor: int, now: int, lease: int) -> None:
+    """The unit's people before `cursor` have been dealt with, and its lease counts anew, if it is still this worker's."""
+    MOVE.run(c, [{"id": held.id, "token": held.token, "cursor": cursor, "now": now, "lease": lease}])
+
+
+RESERVED = given(sender.c.id, sender.c.tat, sender.c.day, sender.c.day_used)
+RESERVE = SetStatement(
+    update(sender)
+    .where(sender.c.id == RESERVED.c.id)
+    .values(tat=RESERVED.c.tat, day=RESERVED.c.day, day_used=RESERVED.c.day_used),
+    RESERVED,
+)
 
 
 def reserve(c: Connection, sender_id: Id, tat: int, day: int, day_used: int) -> None:
     """The sender's pace and daily budget after what this transaction starts."""
-    c.execute(update(sender).where(sender.c.id == sender_id).values(tat=tat, day=day, day_used=day_used))
-
-
-def move(c: Connection, held: Unit, cursor: int) -> None:
-    """The unit's people before `cursor` have been dealt with."""
-    c.execute(MOVE, {"b_id": held.id, "b_token": held.token, "cursor": cursor})
+    RESERVE.run(c, [{"id": sender_id, "tat": tat, "day": day, "day_used": day_used}])
 
 
 def release(c: Connection, held: Unit, ready_at: int) -> None:
@@ -189,7 +216,7 @@ def abandoned(c: Connection, now: int, everything: bool = False) -> list[Unit]:
     """Units whose worker is gone: their lease is over, or (in the only process there is, at its start) all of them."""
     statement = select(unit).where(unit.c.token.is_not(None))
     if not everything:
-        statement = statement.where(unit.c.lease_until <= lease_clock(c, now))
+        statement = statement.where(unit.c.lease_until <= lease_clock(literal(now)))
     return [
         Unit(row.id, row.flow_id, row.sender_id, row.people, row.size, row.cursor, row.token)
         for row in c.execute(locked(statement.limit(100), unit, skip_locked=True))
