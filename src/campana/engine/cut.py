@@ -33,8 +33,13 @@ def cut(c: Connection, now: int) -> int:
 
 
 def room_of(rate: float, cut_already: int) -> int:
-    """How many more people a sender may have in units."""
-    return max(1, int(rate * AHEAD_SECONDS)) - cut_already
+    """How many more people a sender may have in units.
+
+    None before half of those it may have are gone: refilled one by one, units would come to hold one person each.
+    """
+    most = max(1, int(rate * AHEAD_SECONDS))
+    room = most - cut_already
+    return room if 2 * room >= most else 0
 
 
 def _share(c: Connection, theirs: list[OpenFlow], room: int, now: int) -> int:
