@@ -12,7 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from campana.bus.contract import Bus
 from campana.bus.local import LocalBus
+from campana.bus.nats import NatsBus
 from campana.channels.contract import Channel
 from campana.channels.registry import channels
 from campana.clock import Clock, SystemClock, boottime
@@ -21,6 +23,7 @@ from campana.core.flaws import flaws
 from campana.core.ids import Id
 from campana.engine import launch, recover, report, tidy
 from campana.engine.house import Account, Exchange, House
+from campana.engine.ingest import keeper
 from campana.engine.journal import Journal
 from campana.engine.upkeep import upkeep
 from campana.engine.worker import EVERYTHING, Role, Worker, role_name
@@ -37,6 +40,7 @@ from campana.web.health import Health, serve_health
 from campana.web.hosts import loopback_only, require_loopback
 from campana.wire import Wire
 
+LOCAL = "local"  # the bus of a single process; several on PostgreSQL then find their work by looking
 SWITCH_INTERVAL = 0.0005  # a CPU-bound thread lets the event loop in this often
 
 
@@ -47,7 +51,7 @@ class Installation:
     settings: Settings
     house: House
     workspace_id: Id
-    bus: LocalBus
+    bus: Bus
     worker: Worker
     app: Application
     gateway: Gateway
@@ -177,7 +181,7 @@ async def open_installation(
         metrics = Metrics()
         db = Database(settings.database, settings.max_pages, metrics.store_ran)
         wire = Wire() if exchange is None else None
-        journal = upkeeping = None
+        installation = journal = upkeeping = None
         try:
             migrate(db.engine)
             time, set_clock = await _clock(settings, db, clock)
@@ -189,8 +193,11 @@ async def open_installation(
             if is_sqlite(settings.database):
                 await _take_over(installation.house, journal)
             upkeeping = asyncio.create_task(upkeep(installation.house, journal, set_clock))
+            await installation.bus.start()
             yield installation
         finally:
+            if installation:
+                await installation.bus.close()
             if upkeeping:
                 upkeeping.cancel()
                 await asyncio.gather(upkeeping, return_exceptions=True)
@@ -202,11 +209,16 @@ async def open_installation(
 
 
 def _require_room(settings: Settings, roles: Collection[Role]) -> None:
-    """Refuses roles of one process among several where there can be only one."""
+    """Refuses what is for several processes where there can be only one."""
+    if settings.bus != LOCAL and is_sqlite(settings.database):
+        raise StoreTrouble(
+            "A bus joins several processes, and a SQLite database works for one only. Leave CAMPANA_BUS away, or name a "
+            "PostgreSQL database in CAMPANA_DATABASE."
+        )
     if set(roles) == EVERYTHING:
         return
     if is_sqlite(settings.database):
-        names = ", ".join(sorted(roles))
+        names = ", ".join(sorted(roles)) or "launching"
         raise StoreTrouble(
             f"A SQLite database works for one process only, so there is no process for {names} alone. Run `campana serve`, or "
             "name a PostgreSQL database in CAMPANA_DATABASE."
@@ -275,7 +287,7 @@ def _assemble(
         await db.at(Priority.GATEWAY, inbox.put, rows)
 
     installation: Installation
-    bus = LocalBus()
+    bus: Bus = LocalBus() if settings.bus == LOCAL else NatsBus(settings.bus)
     house = House(
         db=db,
         exchange=exchange,
@@ -294,12 +306,12 @@ def _assemble(
     gateway = Gateway(
         lookup=lambda name: _hook_account(house, name),
         public_url=lambda: installation.public_url,
-        store=keep,
+        store=keep if settings.bus == LOCAL else keeper(bus),
         clock=clock,
         wake=lambda: bus.wake("inbox"),
         metrics=metrics,
     )
-    worker = Worker(house, bus.woken, roles)
+    worker = Worker(house, bus, roles, takes_from_bus=settings.bus != LOCAL)
     health = Health(
         role=role_name(roles),
         metrics=metrics,
@@ -314,7 +326,7 @@ def _assemble(
     return installation
 
 
-def _console(house: House, bus: LocalBus, gateway: Gateway, workspace_id: Id) -> Console:
+def _console(house: House, bus: Bus, gateway: Gateway, workspace_id: Id) -> Console:
     return Console(
         read=house.db.read,
         write=house.db.run,

@@ -56,6 +56,16 @@ def serve(config: Config = None) -> None:
 
 
 @app.command()
+def launch(
+    campaign: Annotated[Path, typer.Argument(help="The campaign as YAML; `campana schema` says what may stand in it")],
+    audience: Annotated[Path, typer.Option("--audience", help="CSV, TSV, XLS, XLSX or ODS")],
+    config: Config = None,
+) -> None:
+    """Launch a campaign and leave it to the processes that run on the same PostgreSQL database."""
+    finish(run_command.launch_only(load_settings(config), campaign, audience))
+
+
+@app.command()
 def web(config: Config = None) -> None:
     """Serve the console and the vendors' webhooks, and nothing else: one process of several on PostgreSQL."""
     finish(run_command.serve(load_settings(config), {Role.WEB}))

@@ -99,6 +99,21 @@ async def run(settings: Settings, campaign: Path, audience: Path, as_json: bool)
     return exit_code(progress)
 
 
+async def launch_only(settings: Settings, campaign: Path, audience: Path) -> int:
+    """Launches a campaign that other processes send."""
+    file = read_campaign(campaign)
+    async with open_installation(settings, roles=()) as installation:
+        on_signals(installation.stop)
+        try:
+            await prepare(installation, file, audience)
+        except Stopped:
+            say("Stopped before anything was launched: nothing was sent. The same command begins again.")
+            return PAUSED
+        installation.house.wake("pump")
+    say(f"{file.name!r} is launched; the processes that run send it. `campana status` shows how far it is.")
+    return 0
+
+
 def vendors_outside(installation: Installation) -> bool:
     """Whether any vendor is on another machine, so that it needs an address to tell us things."""
     urls = (one.channel.check(one.settings).url for one in installation.house.accounts.values())

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from enum import StrEnum
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
 
+from campana.bus.contract import Bus
 from campana.core.ids import Id
 from campana.engine import cut, receive, reconcile, recover, tidy, wake
 from campana.engine.house import House
+from campana.engine.ingest import Ingest
+from campana.engine.relay import relay
 from campana.engine.send import send_unit
 from campana.store import campaigns, counters, flows, messages, recipients, units
 from campana.store.database import Priority, StoreAway, StoreTrouble
@@ -108,11 +112,10 @@ async def turn(house: House) -> int:
 class Worker:
     """The wheels of one process, each turning in its own task until told to stop: those of its roles."""
 
-    def __init__(
-        self, house: House, woken: Callable[[str, float], Awaitable[object]], roles: Collection[Role] = EVERYTHING
-    ) -> None:
+    def __init__(self, house: House, bus: Bus, roles: Collection[Role] = EVERYTHING, takes_from_bus: bool = False) -> None:
+        """With `takes_from_bus`, webhooks come over the bus and not straight into the store."""
         self.house = house
-        self.woken = woken
+        self.woken = bus.woken
         self.stopping = asyncio.Event()
         self.trouble: Exception | None = None
         self.sending: set[asyncio.Task[None]] = set()
@@ -120,9 +123,16 @@ class Worker:
         self.turning: dict[str, asyncio.Task[None]] = {}
         wheels: dict[Role, dict[str, Wheel]] = {
             Role.WEB: {},
-            Role.PUMP: {"pump": self._pump, "enrol": self._enrol, "figures": self._figures},
+            Role.PUMP: {
+                "pump": self._pump,
+                "enrol": self._enrol,
+                "figures": self._figures,
+                "outbox": partial(relay, house, bus),
+            },
             Role.WORK: {"inbox": self._receive, "ask": self._reconcile, "units": self._send},
         }
+        if takes_from_bus:
+            wheels[Role.WORK]["ingest"] = Ingest(house, bus).move
         self.wheels = {topic: wheel for role in Role if role in roles for topic, wheel in wheels[role].items()}
 
     async def run(self) -> None:
