@@ -20,6 +20,7 @@ from tests.engine.world import NINE, SECOND, Killed, World, numbers, sms, whatsa
 PEOPLE = numbers(12)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("step", [sms(), whatsapp()], ids=["sms", "whatsapp"])
 @pytest.mark.parametrize("calls", [1, 11])
 @pytest.mark.parametrize("accepted", [True, False], ids=["after acceptance", "before the call"])
@@ -37,6 +38,7 @@ async def test_a_kill_in_the_midst_of_sending_loses_nobody_and_doubles_nobody(
     assert (balance.lost, balance.twice, balance.unknown) == (0, 0, 0)
 
 
+@pytest.mark.both_databases
 async def test_who_was_not_called_is_sent_to_again_without_being_uncertain(worlds: Worlds) -> None:
     world = await worlds(pace=40)
     await world.launch(whatsapp(), people=PEOPLE)
@@ -122,6 +124,7 @@ async def started(world: World) -> tuple[Any, Any]:
     return unit, await house.db.run(send.start, house, unit, now())
 
 
+@pytest.mark.both_databases
 async def test_a_worker_that_lost_its_lease_still_writes_what_was_answered(worlds: Worlds) -> None:
     world = await worlds(pace=40, faults=Faults(receipts=ReceiptOdds(missing=1)))
     await world.launch(sms(), people=PEOPLE)
@@ -157,6 +160,7 @@ async def test_a_worker_that_lost_its_lease_before_its_start_starts_nothing(worl
     assert sorted(line.to for line in world.accepted()) == PEOPLE
 
 
+@pytest.mark.both_databases
 async def test_nothing_is_sent_twice_when_a_restart_meets_a_reply_and_a_follow_up(worlds: Worlds) -> None:
     world = await worlds()
     await world.launch(whatsapp(), follow_ups=[sms("again")], people=PEOPLE[:4])

@@ -15,6 +15,7 @@ from tests.engine.world import ANA, BRUNO, CARLA, DAY, HOUR, MINUTE, NINE, SECON
 MIDNIGHT = NINE + 15 * HOUR
 
 
+@pytest.mark.both_databases
 async def test_nothing_is_handed_over_after_a_pause_and_all_of_it_after_a_resume(worlds: Worlds) -> None:
     world = await worlds(pace=8)
     people = numbers(20)
@@ -111,6 +112,7 @@ async def test_finish_is_final_and_gives_everybody_an_outcome(worlds: Worlds) ->
     assert len(world.accepted()) == handed
 
 
+@pytest.mark.both_databases
 async def test_finish_in_the_midst_of_enrolment_accounts_for_everybody(worlds: Worlds) -> None:
     world = await worlds(pace=4)
     await world.launch(sms(), people=numbers(2500))
@@ -170,6 +172,7 @@ async def test_a_follow_up_due_in_the_night_waits_for_the_morning(world: World) 
     assert [line.at for line in world.accepted(ANA)][1] == NINE + 47 * HOUR  # not at 21:00:02, but at 8:00 of the day after
 
 
+@pytest.mark.both_databases
 async def test_the_daily_limit_holds_the_rest_to_the_next_utc_day(worlds: Worlds) -> None:
     world = await worlds(daily_limit=7)
     await world.launch(sms(), people=numbers(20))
@@ -224,6 +227,7 @@ async def test_the_pace_of_a_sender_is_never_exceeded(worlds: Worlds, pace: floa
     assert (at[-1] - at[0]) / SECOND <= ideal * 1.1 + 1  # and it is used
 
 
+@pytest.mark.both_databases
 async def test_two_campaigns_share_a_sender_fairly_and_no_more_is_cut_than_it_sends_soon(worlds: Worlds) -> None:
     world = await worlds(pace=8)
     for first in (2_000_000, 3_000_000):

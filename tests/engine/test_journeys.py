@@ -25,6 +25,7 @@ async def test_the_primary_reaches_a_person_and_the_campaign_is_sent(world: Worl
     assert await world.status() == "sent"
 
 
+@pytest.mark.both_databases
 async def test_fallbacks_take_their_turn_in_order_until_one_arrives(worlds: Worlds) -> None:
     world = await worlds(faults=Faults(rules=(NOT_ON_WHATSAPP,)))
     steps = [whatsapp("recordatorio_cita", language="es_MX"), sms("first"), sms("second")]
@@ -182,6 +183,7 @@ async def test_a_reply_at_any_point_cancels_the_follow_up(world: World, label: s
     assert await world.status() == "sent"
 
 
+@pytest.mark.both_databases
 async def test_a_reply_after_the_cut_and_before_the_start_is_seen_at_the_last_moment(world: World) -> None:
     await world.launch(whatsapp(), follow_ups=[sms("are you there?")])
     await world.play(hours=1)
@@ -194,6 +196,7 @@ async def test_a_reply_after_the_cut_and_before_the_start_is_seen_at_the_last_mo
     assert ("cancel", 1, "the person replied") in await world.decisions_of(ANA)
 
 
+@pytest.mark.both_databases
 async def test_a_follow_up_is_sent_exactly_once_over_restarts_and_doubled_receipts(worlds: Worlds) -> None:
     world = await worlds(faults=Faults(receipts=ReceiptOdds(doubled=1)))
     await world.launch(whatsapp(), follow_ups=[sms("are you there?")])

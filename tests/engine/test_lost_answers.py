@@ -63,6 +63,7 @@ async def test_an_earlier_message_of_the_same_words_is_not_taken_for_the_lost_on
     assert [row.vendor_id for row in ours] == [None, world.accepted(ANA)[1].id]
 
 
+@pytest.mark.both_databases
 async def test_two_lost_answers_of_the_same_words_claim_a_message_each(worlds: Worlds) -> None:
     world = await worlds(faults=struck(Fault.CUT_AFTER, times=None))
     runs = [await world.launch(sms()) for _ in range(2)]

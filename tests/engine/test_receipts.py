@@ -95,6 +95,7 @@ async def test_receipts_that_come_strangely_change_nothing_in_the_end(
     assert progress.funnel == {"audience": 1, "sent": 1, "delivered": 1, "read": 1, "replied": 0}
 
 
+@pytest.mark.both_databases
 async def test_a_delivery_told_after_a_failure_wins_and_the_fallback_stays_sent(world: World) -> None:
     await world.launch(whatsapp(), fallbacks=[sms("fallback")], follow_ups=[sms("follow-up")])
     await world.play()
@@ -141,6 +142,7 @@ async def tell_whatsapp(world: World, wamid: str, message_id: bytes, status: str
     await world.hear_now()
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("step", [sms(), whatsapp()], ids=["sms", "whatsapp"])
 async def test_a_receipt_before_the_answer_is_settled_counts_once(worlds: Worlds, step: dict[str, object]) -> None:
     world = await worlds(receipts=Receipts(sent=(0, 0), delivered=(0, 0), read_share=0))

@@ -97,6 +97,7 @@ async def test_two_campaigns_in_parallel_receive_their_own_replies(world: World)
     assert {run for _, run in await world.conversations()} == {first, second}
 
 
+@pytest.mark.both_databases
 async def test_a_reply_told_twice_is_one_reply(world: World) -> None:
     await world.launch(whatsapp(), follow_ups=[sms()])
     await world.play(hours=1)
@@ -162,6 +163,7 @@ async def test_start_lifts_an_opt_out(world: World) -> None:
     assert await world.suppressed() == []
 
 
+@pytest.mark.both_databases
 async def test_start_after_stop_in_one_instant_holds_in_the_order_of_arrival(world: World) -> None:
     for words in ("STOP", "START", "CANCEL", "UNSTOP", "QUIT"):
         world.reply(ANA, words)
