@@ -22,14 +22,14 @@ class Sort(StrEnum):
     DISKS = "disks"  # ... and their disks are wiped
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Blow:
-    """One blow: what struck whom, when, and when it was over (UTC microseconds)."""
+    """One blow: what struck whom, when, and until when a call that began may have been hit (UTC microseconds)."""
 
     sort: Sort
     who: str
     at: int
-    again_at: int
+    until: int
 
     @property
     def takes_answers(self) -> bool:

@@ -195,8 +195,8 @@ class Calls:
         self.lease = lease
 
     def struck_by(self, blow: Blow) -> set[Id]:
-        """The messages whose calls were under way during a blow."""
-        first, last = bisect_left(self.starts, blow.at - self.lease), bisect_right(self.starts, blow.again_at)
+        """The messages whose calls were under way when the blow came."""
+        first, last = bisect_left(self.starts, blow.at - self.lease), bisect_right(self.starts, blow.until)
         return {row.id for row in self.rows[first:last] if blow.at <= self._ended(row)}
 
     def _ended(self, row: Any) -> int:

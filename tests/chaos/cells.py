@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import signal
 import sqlite3
@@ -122,13 +121,15 @@ class OneProcess(Cell):
         struck = self.dice.sample(("campana", VENDORS), 2 if at_most > 1 and self.dice.random() < TWO else 1)
         at = now()
         for who in struck:
-            os.kill((self.campana if who == "campana" else self.vendors).pid, signal.SIGKILL)
+            self._process(who).send_signal(signal.SIGKILL)
+        for who in struck:
+            self._process(who).wait()
+        self.blows += [Blow(sort, who, at, now()) for who in struck]
         for who in struck:
             self._again(who)
         if self.dice.random() >= EARLY:
             wait_for_port(self.world.vendor_port, self.vendors, self.left())
             wait_for_port(self.world.port, self.campana, self.left())
-        self.blows += [Blow(sort, who, at, now()) for who in struck]
 
     def unsettled(self) -> int:
         connection = sqlite3.connect(f"file:{self.world.database}?mode=ro", uri=True, timeout=10)
@@ -168,10 +169,11 @@ class OneProcess(Cell):
             raise Broken(f"campana ended with {self.campana.returncode}:\n{said}")
         self._start()
 
+    def _process(self, who: str) -> subprocess.Popen[bytes]:
+        return self.campana if who == "campana" else self.vendors
+
     def _again(self, who: str) -> None:
         if who == "campana":
-            self.campana.wait()
             self.campana = self.world.start(*self.command)
         else:
-            self.vendors.wait()
             self.vendors = self.world.start_vendors()

@@ -37,7 +37,7 @@ LAUNCHER = "launcher"
 DOWN = (1.0, 3.0)  # seconds until a database or a bus is started again
 MORE = 0.3  # so many times another process is killed while the database is away
 FEW = 200  # people still to be written to: time to launch the next campaign
-ENROLLING = 0.7  # so many kills strike a pump while people are enrolled
+PUMPS = 3  # so many kills of each campaign strike a pump while people are enrolled
 
 
 @dataclass
@@ -48,7 +48,6 @@ class Member:
     process: subprocess.Popen[bytes]
     port: int = field(default_factory=free_port)
     stopped_until: float | None = None
-    blow: Blow | None = None  # the one that stopped it
 
 
 class ManyProcesses(Cell):
@@ -171,7 +170,7 @@ class ManyProcesses(Cell):
         self.members[name] = Member(role, process, port)
 
     def _python(self, module: str, *arguments: str, log: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        ours = {LEASE: LEASE_SECONDS, CALL_TIMEOUT: LEASE_SECONDS / 2, MARGIN: LEASE_SECONDS / 5, ENROL: 20}
+        ours = {LEASE: LEASE_SECONDS, CALL_TIMEOUT: LEASE_SECONDS / 2, MARGIN: LEASE_SECONDS / 5, ENROL: 50}
         path = os.pathsep.join([ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
         more = {"PYTHONPATH": path, **{name: str(value) for name, value in ours.items()}, **env}
         return self.world.begin([sys.executable, "-m", module, *arguments], f"{log}.log", more)
@@ -185,7 +184,7 @@ class ManyProcesses(Cell):
         blow = {
             Sort.KILL: lambda: self._kill(at_most),
             Sort.STOP: self._stop,
-            Sort.DATABASE: self._kill_database,
+            Sort.DATABASE: lambda: self._kill_database(at_most),
             Sort.LEADER: lambda: self._kill_nodes(sort),
             Sort.NODES: lambda: self._kill_nodes(sort),
             Sort.DISKS: lambda: self._kill_nodes(sort),
@@ -207,15 +206,16 @@ class ManyProcesses(Cell):
             os.killpg(self._process(name).pid, signal.SIGKILL)
         for name in struck:
             self._process(name).wait()
-            self._again(name)
         self.blows += [Blow(Sort.KILL, name, at, now()) for name in struck]
+        for name in struck:
+            self._again(name)
 
     def _choose(self, count: int) -> list[str]:
-        """Whom to strike: mostly who is at work; mostly a pump while people are enrolled."""
+        """Whom to strike: mostly who is at work; now and then a pump while people are enrolled."""
         names = self._at_work() if self.dice.random() >= EARLY else []
         names = names or [name for name, one in self.members.items() if one.stopped_until is None]
         pumps = [name for name in names if self.members[name].role == "pump"]
-        if pumps and self.dice.random() < ENROLLING and self._enrols():
+        if pumps and self.enrolling < PUMPS * (self.launched + 1) and self._enrols():
             self.enrolling += 1
             names = pumps
         elif self.launcher and self.launcher.poll() is None:
@@ -249,29 +249,25 @@ class ManyProcesses(Cell):
         name = self.dice.choice(names)
         one = self.members[name]
         seconds = LEASE_SECONDS + self.dice.uniform(1, 3)
+        at = now()
         one.process.send_signal(signal.SIGSTOP)
         one.stopped_until = time.monotonic() + seconds
-        one.blow = Blow(Sort.STOP, name, now(), now() + int(seconds * 1_000_000))
-        self.blows.append(one.blow)
+        self.blows.append(Blow(Sort.STOP, name, at, now()))
 
     def _go_on_with_stopped(self, everybody: bool = False) -> None:
         for one in self.members.values():
-            if one.stopped_until and one.blow and (everybody or time.monotonic() > one.stopped_until):
+            if one.stopped_until and (everybody or time.monotonic() > one.stopped_until):
                 one.process.send_signal(signal.SIGCONT)
-                one.blow.again_at = now()
-                one.stopped_until = one.blow = None
+                one.stopped_until = None
 
-    def _kill_database(self) -> None:
-        at = now()
+    def _kill_database(self, at_most: int) -> None:
+        at, before = now(), len(self.blows)
         self.postgres.kill()
-        killed: list[Blow] = []
-        if self.dice.random() < MORE:
-            before = len(self.blows)
+        if at_most > 1 and self.dice.random() < MORE:
             self._kill(1)
-            killed, self.blows[before:] = self.blows[before:], []
         time.sleep(self.dice.uniform(*DOWN))
         self.postgres.start()
-        self.blows += [Blow(Sort.DATABASE, "postgresql", at, now()), *killed]
+        self.blows.insert(before, Blow(Sort.DATABASE, "postgresql", at, now()))
 
     def _kill_nodes(self, sort: Sort) -> None:
         servers = self.servers

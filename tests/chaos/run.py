@@ -76,7 +76,7 @@ class Size:
         """As large as the blows deserve: up to 20,000 people for many processes, 2,000 for one."""
         if cell is OneProcess:
             return cls(blows, people or 2000)
-        people = people or max(500, min(20_000, 100 * blows))
+        people = people or max(500, min(20_000, 200 * blows))
         campaigns = max(1, round(people / 5000))
         return cls(blows, people // campaigns, campaigns)
 
@@ -94,13 +94,15 @@ class Chaos:
         cell, size, began = self.cell, self.size, time.monotonic()
         cell.begin()
         deck = deal(size.blows, cell.shares, cell.dice)
-        while len(cell.blows) < size.blows:
+        while deck:
             if self._due() or cell.running_dry():
                 self._launch()
             if not cell.rest(cell.dice.uniform(*PAUSE)):
                 continue
             before = len(cell.blows)
-            cell.strike(deck.pop(), size.blows - before)
+            cell.strike(deck.pop(), 1 + deck.count(Sort.KILL))
+            for _ in cell.blows[before + 1 :]:
+                deck.remove(Sort.KILL)  # it struck more than one
             if len(cell.blows) // 10 > before // 10:
                 say(f"{cell.name}: {len(cell.blows)} blows, campaign {self.campaigns}, {time.monotonic() - began:.0f} s")
         while self.campaigns < size.campaigns:
