@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 KILLS ?= 10
+OLDEST_POSTGRES ?= /usr/lib/postgresql/15/bin
 DEMO ?=
 BENCH ?=
 GROWTH ?=
 PEERS ?=
 
-.PHONY: setup demo test lint conformance chaos bench growth peers clean
+.PHONY: setup demo test matrix lint conformance chaos bench growth peers clean
 
 setup: .venv/ready
 
@@ -26,6 +27,13 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# All tests on SQLite and on the newest PostgreSQL, then what uses a database on the oldest we promise, where it is installed.
+matrix: setup
+	$(BIN)/python -m pytest --database both
+	@if test -x $(OLDEST_POSTGRES)/postgres; \
+	then CAMPANA_TEST_POSTGRES_BIN=$(OLDEST_POSTGRES) $(BIN)/python -m pytest --database postgresql -k postgres; \
+	else echo "There is no $(OLDEST_POSTGRES)/postgres: PostgreSQL 15 was left out (Debian: apt install postgresql-15)." >&2; fi
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,7 +43,7 @@ lint: setup
 conformance: setup
 	$(BIN)/python -m tests.conformance.check_requests
 
-# Kills processes at random moments, KILLS times, then balances the books.
+# Strikes processes at random moments, KILLS times on each database, then balances the books.
 chaos: setup
 	$(BIN)/python -m tests.chaos.run --kills $(KILLS)
 
@@ -47,5 +55,14 @@ bench: setup
 growth: setup
 	$(BIN)/python -m bench.growth $(GROWTH)
 
+# What a Python programmer would do today, for comparison; needs Debian's package redis-server. Two minutes.
+peers: setup .venv-peers/ready
+	$(BIN)/python -m bench.peers $(PEERS)
+
+.venv-peers/ready: bench/peers/requirements.txt
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement $< >&2
+	@touch $@
+
 clean:
-	rm -rf .venv node_modules src/campana/web/console/static/dist
+	rm -rf .venv .venv-peers node_modules src/campana/web/console/static/dist

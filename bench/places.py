@@ -52,15 +52,8 @@ class PostgresPlace(Place):
         return self.server.create_database(f"bench_{next(self.numbers)}")
 
     def server_cpu(self) -> float:
-        """CPU of the first process, of its children that are gone, and of those that live. Of a server elsewhere: not known."""
         first = self._first()
-        if first is None:
-            return 0.0
-        ticks = sum(_ticks(first, waited=True))
-        for child in _children(first):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                ticks += sum(_ticks(child, waited=False))
-        return ticks / TICKS
+        return cpu_of(first) if first else 0.0
 
     def server_memory(self) -> float:
         first, held = self._first(), 0.0
@@ -75,6 +68,15 @@ class PostgresPlace(Place):
 
     def version(self) -> str:
         return f"PostgreSQL {self.server.version()}"
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process, of its children that are gone, and of those that live."""
+    ticks = sum(_ticks(pid, waited=True))
+    for child in _children(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            ticks += sum(_ticks(child, waited=False))
+    return ticks / TICKS
 
 
 def _children(pid: int) -> list[int]:
