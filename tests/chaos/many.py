@@ -87,11 +87,11 @@ class ManyProcesses(Cell):
     def running_dry(self) -> bool:
         """Everybody of the campaigns launched so far was written to once, or is about to be."""
         to_come = self.ask(
-            "SELECT (SELECT count(*) FROM run WHERE status = 'scheduled' OR NOT enrolled) + "
+            "SELECT (SELECT count(*) FROM run WHERE status = 'scheduled' OR NOT enrolled), "
             "(SELECT count(*) FROM recipient WHERE stage = :ready AND step = 0)",
             ready=int(Stage.READY),
         )
-        return not self.launching and to_come is not None and to_come[0] < FEW
+        return not self.launching and to_come is not None and to_come[0] == 0 and to_come[1] < FEW
 
     def over(self) -> bool:
         runs = self.ask("SELECT count(*) FILTER (WHERE status IN ('sent', 'ended')), count(*) FROM run")
@@ -155,8 +155,8 @@ class ManyProcesses(Cell):
                 self._unasked(LAUNCHER, self.launcher)
             self.launcher = None
         if self.launching and self.launcher is None:
-            files = (str(self.world.folder / "campana.toml"), *map(str, self.launching[0]))
-            self.launcher = self._python("tests.chaos.launch", *files, log=LAUNCHER, env={})
+            campaign, people = map(str, self.launching[0])
+            self.launcher = self._campana("launch", campaign, "--audience", people, log=LAUNCHER, env={})
 
     def _start(self, name: str) -> None:
         known = self.members.get(name)
@@ -165,15 +165,14 @@ class ManyProcesses(Cell):
         env = {} if role == "web" else {"CAMPANA_HEALTH_PORT": str(port)}
         if off := OFF.get(name):
             env[CLOCK_OFF] = str(off)
-        config = ("--config", str(self.world.folder / "campana.toml"))
-        process = self._python("tests.chaos.entry", role, *config, log=name, env=env)
-        self.members[name] = Member(role, process, port)
+        self.members[name] = Member(role, self._campana(role, log=name, env=env), port)
 
-    def _python(self, module: str, *arguments: str, log: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _campana(self, *arguments: str, log: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
         ours = {LEASE: LEASE_SECONDS, CALL_TIMEOUT: LEASE_SECONDS / 2, MARGIN: LEASE_SECONDS / 5, ENROL: 50}
         path = os.pathsep.join([ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
         more = {"PYTHONPATH": path, **{name: str(value) for name, value in ours.items()}, **env}
-        return self.world.begin([sys.executable, "-m", module, *arguments], f"{log}.log", more)
+        config = ("--config", str(self.world.folder / "campana.toml"))
+        return self.world.begin([sys.executable, "-m", "tests.chaos.entry", *arguments, *config], f"{log}.log", more)
 
     # Blows
 
