@@ -6,13 +6,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from campana.core.ids import Id, new_id
 from campana.core.journey import Decision
 from campana.core.message import Status
 from campana.store import inbox, messages
 from campana.store.messages import STAMPS, News
+from campana.store.schema import message
 from tests.store.conftest import NOW, Begin
 
 FROM_VENDORS = [status for status in Status if status >= Status.QUEUED]
@@ -30,7 +31,7 @@ def begun(c: Connection, **more: Any) -> Id:
 
 
 def row_of(c: Connection, message_id: Id) -> dict[str, Any]:
-    row = c.exec_driver_sql("SELECT * FROM message WHERE id = ?", (message_id,)).one()
+    row = c.execute(select(message).where(message.c.id == message_id)).one()
     return {name: value for name, value in row._mapping.items() if name != "id"}
 
 
