@@ -138,7 +138,10 @@ def test_the_fast_path_says_what_the_library_says(code: str, rest: str) -> None:
 
 @given(st.sampled_from(["MX", "US", "BR", "GB", "AR", "DE"]), st.text(alphabet="0123456789", min_size=7, max_size=12))
 def test_national_numbers_are_those_of_the_library(country: str, digits: str) -> None:
-    parsed = phonenumbers.parse(digits, country)
+    try:
+        parsed = phonenumbers.parse(digits, country)
+    except phonenumbers.NumberParseException:  # it begins as a call abroad does, and goes nowhere
+        return
     if phonenumbers.is_valid_number(parsed):
         e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
         assert parse_phone(digits, country) == Phone(e164)

@@ -388,6 +388,19 @@ async def test_a_failing_journal_sends_nothing(vendor: Start) -> None:
     await narrow.close()
 
 
+async def test_a_process_that_stood_still_past_its_lease_sends_nothing(
+    wire: Wire, vendor: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between the look at the clock and the first byte: by then somebody else may have taken the message over."""
+    there = await vendor(answers())
+    monkeypatch.setattr("campana.wire.handle.boottime", lambda: boottime() + 2 * SOON)
+    got = await wire.exchange(post(there.url), later())
+    assert got == Unsent("the lease was used up before the request could leave")
+    assert [arrival.body for arrival in there.arrivals if arrival.body] == []
+    monkeypatch.undo()
+    assert isinstance(await wire.exchange(post(there.url), later()), Response)
+
+
 async def test_a_cancelled_exchange_frees_its_slot(vendor: Start) -> None:
     narrow, there = Wire(connections=1), await vendor(keeps_silent)
     under_way = asyncio.create_task(narrow.exchange(post(there.url), later()))

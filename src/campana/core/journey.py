@@ -62,7 +62,7 @@ class Happening(Enum):
     ENDED = "the campaign was ended"
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """One happening. `current` is False when it concerns an attempt before the latest one."""
 
     what: Happening
@@ -73,7 +73,7 @@ class Event(Struct, frozen=True):
     reason: str = ""
 
 
-class Journey(Struct, frozen=True):
+class Journey(Struct, frozen=True, gc=False):
     """The state of one person in one run. Times are UTC microseconds."""
 
     stage: Stage = Stage.READY
@@ -103,7 +103,7 @@ class Shape:
         return following if following < len(self.deadlines) else None
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """A decision that is no message; it gets a row with its reason."""
 
     kind: str  # skip, fallback, hold, retry, cancel, deadline, end

@@ -47,7 +47,7 @@ class Reach(StrEnum):
     EMAIL = "email"
 
 
-class Rendered(Struct, frozen=True):
+class Rendered(Struct, frozen=True, gc=False):
     """What one person gets at one step, frozen. `problem` says why they cannot get it; then nothing else counts."""
 
     text: str = ""  # as the person reads it
@@ -56,7 +56,7 @@ class Rendered(Struct, frozen=True):
     problem: str | None = None
 
 
-class Outgoing(Struct, frozen=True):
+class Outgoing(Struct, frozen=True, gc=False):
     """One attempt on its way to a vendor."""
 
     id: Id
@@ -67,7 +67,7 @@ class Outgoing(Struct, frozen=True):
     started_at: int = 0  # UTC microseconds; a look-up compares it with what the vendor saw
 
 
-class Accepted(Struct, frozen=True):
+class Accepted(Struct, frozen=True, gc=False):
     """The vendor took it. `alias` is its own name for the address, when it differs from ours."""
 
     vendor_id: str

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection
 
 from campana.core.ids import Id
-from campana.core.journey import Decision, Event, Happening, Shape, advance
+from campana.core.journey import Decision, Event, Happening, Outcome, Shape, advance
 from campana.core.message import ARRIVED, NOT_DELIVERED, Status
 from campana.store import messages, recipients
 from campana.store.counters import Tally
@@ -15,6 +15,8 @@ from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person
 
 MINUTE = 60_000_000
+KEYS = {outcome: f"outcome:{outcome}" for outcome in Outcome}
+REACHED = ((Status.QUEUED, "sent"), (Status.DELIVERED, "delivered"), (Status.READ, "read"))
 UNSENT = "unsent"  # our own code: nothing left the house, so nothing failed
 
 
@@ -23,6 +25,9 @@ class Changes:
 
     def __init__(self, now: int) -> None:
         self.now = now
+        self.minute = f"minute:{now // MINUTE}"
+        self.started = Event(Happening.STARTED, now)  # what happens to many at once is one event
+        self.taken = Event(Happening.ACCEPTED, now)
         self.tally = Tally()
         self.people: dict[Id, Person] = {}
         self.decisions: list[tuple[Id, Id, Id, Decision]] = []
@@ -41,8 +46,8 @@ class Changes:
             return False
         self.people[person.id] = person
         if person.journey.outcome is not before.outcome:
-            self.tally.add(person.run_id, f"outcome:{before.outcome}", -1)
-            self.tally.add(person.run_id, f"outcome:{person.journey.outcome}")
+            self.tally.add(person.run_id, KEYS[before.outcome], -1)
+            self.tally.add(person.run_id, KEYS[person.journey.outcome])
         if before.reached_at is None and person.journey.reached_at is not None:
             self.tally.add(person.run_id, "people:delivered")
         return True
@@ -62,7 +67,7 @@ class Changes:
             return
         if was in NOT_DELIVERED and not failed:
             was = Status.SENDING  # we took it for unsent, and so far the figures do not know of it
-        for reached, key in ((Status.QUEUED, "sent"), (Status.DELIVERED, "delivered"), (Status.READ, "read")):
+        for reached, key in REACHED:
             if was < reached <= one.status and not (reached is Status.QUEUED and one.status in NOT_DELIVERED):
                 self.tally.add(run_id, f"step:{step}:{key}")
         if one.status in NOT_DELIVERED and not failed:
@@ -74,7 +79,7 @@ class Changes:
 
     def accepted(self, person: Person) -> None:
         """A vendor took a message; the first one of a person counts them as sent to."""
-        self.tally.add(person.run_id, f"minute:{self.now // MINUTE}")
+        self.tally.add(person.run_id, self.minute)
         if not person.handed:
             person.handed = True
             self.touch(person)

@@ -22,6 +22,7 @@ from campana.metrics import Metrics
 from campana.store import accounts, campaigns
 from campana.store.database import Database
 
+CELLS = msgspec.json.Decoder(list[str])
 LEASE = 30 * SECOND  # real time
 CALL_TIMEOUT = 15 * SECOND
 MARGIN = 5 * SECOND
@@ -58,7 +59,7 @@ class RunPlan:
 
     def cells(self, packed: str) -> dict[str, str]:
         """A person's cells by column."""
-        return dict(zip(self.columns, msgspec.json.decode(packed, type=list[str]), strict=False))
+        return dict(zip(self.columns, CELLS.decode(packed), strict=False))
 
 
 @dataclass

@@ -139,7 +139,7 @@ class Settling:
         if result.alias:
             self.known_as(person, result.alias)
         if current:
-            self.changes.advance(person, Event(Happening.ACCEPTED, now), plan.shape)
+            self.changes.advance(person, self.changes.taken, plan.shape)
 
     def known_as(self, person: Person, alias: str) -> None:
         """The vendor's name for a person's address: replies may come by it."""

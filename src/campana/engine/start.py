@@ -26,6 +26,9 @@ from campana.store.recipients import Person
 from campana.store.units import Gates, Unit
 
 DAY = 86_400_000_000
+TAKES_STEPS = (Stage.READY, Stage.WAITING)
+JSON = msgspec.json.Encoder()
+SENDING = int(Status.SENDING)
 
 
 class Started(Struct, frozen=True):
@@ -102,6 +105,7 @@ def _start_chunk(
     asked = channel.look_up is not None or channel.wait_for_receipt is not None
     size = 1 if gates.setbacks else pace.chunk_size(gates.rate, channel.batch, asked)  # after a setback, one tries the way
     budget = Budget.of(gates, now)
+    hook_url = house.hook_url(account.name)
     started: list[Started] = []
     rows = []
     cursor = gates.cursor
@@ -124,7 +128,7 @@ def _start_chunk(
                         full = True
                         break
                     else:
-                        started.append(_begin(house, account, gates, plan, person, to, rendered, changes))
+                        started.append(_begin(hook_url, account, gates, plan, person, to, rendered, changes))
                         rows.append(_row(gates, unit, account, started[-1], rendered))
                 person.unit_id = None
                 changes.touch(person)
@@ -208,7 +212,7 @@ def _fit(
 ) -> tuple[str, Rendered] | None:
     """The address and what it gets, or None: then the journey has moved past the step, with the reason."""
     journey = person.journey
-    if journey.stage not in {Stage.READY, Stage.WAITING} or journey.step != step or journey.due_at is None:
+    if journey.stage not in TAKES_STEPS or journey.step != step or journey.due_at is None:
         return None
     to = _address(channel, person)
     if to is None:
@@ -225,12 +229,12 @@ def _fit(
 
 
 def _begin(
-    house: House, account: Account, gates: Gates, plan: RunPlan, person: Person, to: str, rendered: Rendered, changes: Changes
+    hook_url: str, account: Account, gates: Gates, plan: RunPlan, person: Person, to: str, rendered: Rendered, changes: Changes
 ) -> Started:
-    changes.advance(person, Event(Happening.STARTED, changes.now), plan.shape)
+    changes.advance(person, changes.started, plan.shape)
     message_id = new_id(changes.now)
     person.message_id = message_id
-    outgoing = Outgoing(message_id, gates.sender_address, to, rendered.content, house.hook_url(account.name), changes.now)
+    outgoing = Outgoing(message_id, gates.sender_address, to, rendered.content, hook_url, changes.now)
     tries, kind = person.journey.tries, account.channel.kind
     return Started(outgoing, person, gates.run_id, gates.step, gates.sender_id, tries, kind, rendered.text, rendered.segments)
 
@@ -247,9 +251,9 @@ def _row(gates: Gates, unit: Unit, account: Account, one: Started, rendered: Ren
         "channel": account.channel.kind,
         "sender_id": gates.sender_id,
         "to": one.outgoing.to,
-        "content": msgspec.json.encode(rendered.content).decode(),
+        "content": JSON.encode(rendered.content).decode(),
         "text": rendered.text,
         "weight": one.weight,
-        "status": int(Status.SENDING),
+        "status": SENDING,
         "started_at": one.outgoing.started_at,
     }

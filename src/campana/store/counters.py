@@ -16,11 +16,12 @@ class Tally:
     """Counts of one transaction, gathered and written once."""
 
     def __init__(self) -> None:
-        self.counts: Counter[tuple[Id, str]] = Counter()
+        self.counts: dict[tuple[Id, str], int] = {}
 
     def add(self, run_id: Id, key: str, n: int = 1) -> None:
         """`n` more of `key` in that run."""
-        self.counts[run_id, key] += n
+        key_of_run = (run_id, key)
+        self.counts[key_of_run] = self.counts.get(key_of_run, 0) + n
 
     def write(self, c: Connection) -> None:
         """Appends what was gathered."""

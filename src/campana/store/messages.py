@@ -29,7 +29,7 @@ STAMPS = {
 }
 
 
-class MessageRow(Struct, frozen=True):
+class MessageRow(Struct, frozen=True, gc=False):
     """A message as far as receipts and look-ups need it."""
 
     id: Id
@@ -49,7 +49,7 @@ class MessageRow(Struct, frozen=True):
     ask_at: int | None = None
 
 
-class News(Struct, frozen=True):
+class News(Struct, frozen=True, gc=False):
     """What is told of a message: by the vendor's answer, by a receipt, or by our own look-up."""
 
     id: Id

@@ -71,7 +71,7 @@ class Wire:
         if left <= 0 or self._multi.closed:
             return Unsent(STOPPED if self._multi.closed else LATE)
         handle = self._idle.pop() if self._idle else Handle(self._options)
-        handle.load(request, left, fresh=self._sockets.any_closed())
+        handle.load(request, left, fresh=self._sockets.any_closed(), deadline=deadline)
         if before:
             before()
         try:

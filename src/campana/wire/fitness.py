@@ -16,11 +16,16 @@ HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 def unfit(request: Request) -> str | None:
     """Why this request may not be sent at all, in a sentence; None when it may."""
-    if request.method not in METHODS:
-        return f"the method {request.method!r} is not one of {', '.join(sorted(METHODS))}"
-    if not URL.fullmatch(request.url):
-        return f"{host_of(request.url)} is not part of an http or https address"
-    return _unfit_headers(request.headers)
+    return _unfit_target(request.method, request.url) or _unfit_headers(request.headers)
+
+
+@lru_cache(512)
+def _unfit_target(method: str, url: str) -> str | None:
+    if method not in METHODS:
+        return f"the method {method!r} is not one of {', '.join(sorted(METHODS))}"
+    if not URL.fullmatch(url):
+        return f"{host_of(url)} is not part of an http or https address"
+    return None
 
 
 @lru_cache(512)

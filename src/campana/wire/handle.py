@@ -10,6 +10,7 @@ from typing import Any
 import pycurl
 
 from campana import __version__
+from campana.clock import boottime
 from campana.core.exchange import Request, Response
 from campana.core.message import Lost, Unsent
 from campana.wire.fitness import host_of
@@ -27,6 +28,7 @@ BEFORE = {
     pycurl.E_COULDNT_RESOLVE_HOST: "no connection to {host}: the name is not known",
     pycurl.E_COULDNT_RESOLVE_PROXY: "no connection to {host}: the name of the proxy is not known",
     pycurl.E_OPERATION_TIMEDOUT: "no connection to {host} in time",
+    pycurl.E_ABORTED_BY_CALLBACK: "the lease was used up before the request could leave",
     pycurl.E_SSL_CONNECT_ERROR: "no secure connection to {host}: {why}",
     pycurl.E_PEER_FAILED_VERIFICATION: "no secure connection to {host}: {why}",
     pycurl.E_SSL_CACERT_BADFILE: "no secure connection to {host}: {why}. Set SSL_CERT_FILE to a file of trusted certificates",
@@ -46,13 +48,14 @@ AFTER = {
 class Handle:
     """One easy handle, used again and again, and what passes through it during one exchange."""
 
-    __slots__ = ("at", "body", "curl", "fresh", "head", "headers", "parts", "shape", "touched", "url")
+    __slots__ = ("at", "body", "curl", "deadline", "fresh", "head", "headers", "parts", "shape", "touched", "url")
 
     def __init__(self, options: dict[int, Any]) -> None:
         self.head: list[bytes] = []
         self.parts: list[bytes] = []
         self.body, self.at, self.touched = b"", 0, False
         self.url = ""
+        self.deadline = 0
         self.headers: tuple[tuple[str, str], ...] | None = None
         self.shape: tuple[str, bool] | None = None
         self.fresh = False
@@ -77,7 +80,9 @@ class Handle:
         }.items():
             curl.setopt(option, value)
 
-    def _read(self, size: int) -> bytes:
+    def _read(self, size: int) -> bytes | int:
+        if not self.touched and boottime() >= self.deadline:
+            return int(pycurl.READFUNC_ABORT)  # the process stood still: somebody else may have taken over
         self.touched = True
         chunk = self.body[self.at : self.at + size]
         self.at += len(chunk)
@@ -87,9 +92,11 @@ class Handle:
         self.touched = True
         return int(pycurl.PREREQFUNC_OK)
 
-    def load(self, request: Request, milliseconds: int, fresh: bool) -> None:
-        """Makes ready for one request, setting only what differs from the last one."""
+    def load(self, request: Request, milliseconds: int, fresh: bool, deadline: int) -> None:
+        """Makes ready for one request, setting only what differs from the last one. Its body leaves before `deadline`, in boot
+        time, or not at all."""
         curl = self.curl
+        self.deadline = deadline
         self.body, self.at, self.touched = request.body, 0, False
         if request.url != self.url:
             curl.setopt(pycurl.URL, request.url)
