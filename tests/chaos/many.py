@@ -37,7 +37,8 @@ LAUNCHER = "launcher"
 DOWN = (1.0, 3.0)  # seconds until a database or a bus is started again
 MORE = 0.3  # so many times another process is killed while the database is away
 FEW = 200  # people still to be written to: time to launch the next campaign
-PUMPS = 3  # so many kills of each campaign strike a pump while people are enrolled
+WEIGHTS = {"work-1": 3, "work-2": 3, VENDORS: 2}  # the others count once: who calls and who is called is struck more often
+PUMPS = 2  # so many kills of each campaign strike a pump while people are enrolled
 
 
 @dataclass
@@ -221,7 +222,10 @@ class ManyProcesses(Cell):
             names += [VENDORS, LAUNCHER]
         else:
             names += [VENDORS]
-        return self.dice.sample(names, min(count, len(names)))
+        return self._drawn(names, count)
+
+    def _drawn(self, names: list[str], count: int) -> list[str]:
+        return sorted(names, key=lambda name: self.dice.random() ** (1 / WEIGHTS.get(name, 1)), reverse=True)[:count]
 
     def _enrols(self) -> bool:
         found = self.ask("SELECT count(*) FROM run WHERE status = 'sending' AND NOT enrolled")
@@ -245,7 +249,7 @@ class ManyProcesses(Cell):
         """SIGSTOP of a worker or a pump until its lease is over; the others are struck meanwhile."""
         while not (names := [name for name in self._at_work() if self.members[name].role != "web"]):
             self.rest(AT_REST)
-        name = self.dice.choice(names)
+        name = self._drawn(names, 1)[0]
         one = self.members[name]
         seconds = LEASE_SECONDS + self.dice.uniform(1, 3)
         at = now()
