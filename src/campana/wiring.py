@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ from campana.web.hosts import loopback_only, require_loopback
 from campana.wire import Wire
 
 LOCAL = "local"  # the bus of a single process; several on PostgreSQL then find their work by looking
+COLLECT = (20_000, 50, 100)  # a chunk makes thousands of values that are gone after it
 SWITCH_INTERVAL = 0.0005  # a CPU-bound thread lets the event loop in this often
 
 
@@ -194,6 +196,7 @@ async def open_installation(
                 await _take_over(installation.house, journal)
             upkeeping = asyncio.create_task(upkeep(installation.house, journal, set_clock))
             await installation.bus.start()
+            _settle_memory()
             yield installation
         finally:
             if installation:
@@ -208,6 +211,13 @@ async def open_installation(
             db.close()
 
 
+def _settle_memory() -> None:
+    """What has been made so far stays: the collector of garbage need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
+
+
 def _require_room(settings: Settings, roles: Collection[Role]) -> None:
     """Refuses what is for several processes where there can be only one."""
     if settings.bus != LOCAL and is_sqlite(settings.database):
@@ -218,10 +228,14 @@ def _require_room(settings: Settings, roles: Collection[Role]) -> None:
     if set(roles) == EVERYTHING:
         return
     if is_sqlite(settings.database):
-        names = ", ".join(sorted(roles)) or "launching"
+        names = ", ".join(sorted(roles))
+        instead = (
+            f"there is no process for {names} alone. Run `campana serve`"
+            if names
+            else "nobody else would send. Run `campana run`"
+        )
         raise StoreTrouble(
-            f"A SQLite database works for one process only, so there is no process for {names} alone. Run `campana serve`, or "
-            "name a PostgreSQL database in CAMPANA_DATABASE."
+            f"A SQLite database works for one process only, so {instead}, or name a PostgreSQL database in CAMPANA_DATABASE."
         )
     if Role.WEB not in roles and not settings.public_url and not settings.port:
         raise BadSettings(
