@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,17 @@ def known_url(url: str) -> URL:
     """The URL, when it names a database that the store works with."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise StoreTrouble(
-            f"{url!r} names no database. Write for example sqlite:///campana.db or postgresql://user@host/campana "
-            "in CAMPANA_DATABASE."
+            f"{_without_credentials(url)!r} names no database. Write for example sqlite:///campana.db or "
+            "postgresql://user@host/campana in CAMPANA_DATABASE."
         ) from error
-    if parsed.get_backend_name() == POSTGRESQL:
+    if parsed.get_backend_name() in (POSTGRESQL, "postgres"):  # many write the latter, as its own tools may
+        if "@" in f"{parsed.host}{parsed.database}":
+            raise StoreTrouble(
+                "The password in CAMPANA_DATABASE holds a character that ends it too early. Write @ as %40, / as %2F, : as %3A "
+                "and % as %25 in it."
+            )
         return parsed.set(drivername=DRIVER)
     if parsed.get_backend_name() != SQLITE:
         raise StoreTrouble(
@@ -48,6 +54,10 @@ def known_url(url: str) -> URL:
             "Write for example sqlite:///campana.db or postgresql://user@host/campana in CAMPANA_DATABASE."
         )
     return parsed
+
+
+def _without_credentials(url: str) -> str:
+    return re.sub(r"[^/]*@", "***@", url)
 
 
 def sqlite_path(url: str) -> Path | None:
