@@ -88,6 +88,10 @@ class Cell(ABC):
     def state(self) -> str:
         """Where it stands, for people."""
 
+    def unsaid(self, forgotten: int) -> str | None:
+        """A sentence when more acknowledged webhooks are not in the store than anybody said."""
+        return f"{forgotten} acknowledged webhooks are not in the store" if forgotten else None
+
     def keep(self) -> None:  # noqa: B027
         """Leaves in the folder what somebody may want to look at afterwards."""
 

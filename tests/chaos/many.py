@@ -187,7 +187,7 @@ class ManyProcesses(Cell):
             Sort.DATABASE: lambda: self._kill_database(at_most),
             Sort.LEADER: lambda: self._kill_nodes(sort),
             Sort.NODES: lambda: self._kill_nodes(sort),
-            Sort.DISKS: lambda: self._kill_nodes(sort),
+            Sort.DISKS: self._wipe_disks,
         }[sort]
         blow()
 
@@ -273,21 +273,33 @@ class ManyProcesses(Cell):
         self.blows.insert(before, Blow(Sort.DATABASE, "postgresql", at, now()))
 
     def _kill_nodes(self, sort: Sort) -> None:
-        servers = self.servers
-        assert servers is not None
+        assert self.servers is not None
         at = now()
         if sort is Sort.LEADER:
-            with contextlib.suppress(Exception):  # they agree on nobody just now: then one of them
-                asyncio.run(servers.leader("INGEST")).kill()
-            if all(server.process for server in servers.servers):
-                self.dice.choice(servers.servers).kill()
+            self._kill_leader(self.servers)
         else:
-            servers.kill()
-        if sort is Sort.DISKS:
-            servers.wipe()
+            self.servers.kill()
         time.sleep(self.dice.uniform(*DOWN))
-        servers.start()
+        self.servers.start()
         self.blows.append(Blow(sort, "nats", at, now()))
+
+    def _kill_leader(self, servers: NatsServers) -> None:
+        with contextlib.suppress(Exception):  # they agree on nobody just now: then one of them
+            asyncio.run(servers.leader("INGEST")).kill()
+        if all(server.process for server in servers.servers):
+            self.dice.choice(servers.servers).kill()
+
+    def _wipe_disks(self) -> None:
+        """While the database is away the bus holds what vendors told; then it is taken away."""
+        assert self.servers is not None
+        at = now()
+        self.postgres.kill()
+        time.sleep(self.dice.uniform(*DOWN))
+        self.servers.kill()
+        self.servers.wipe()
+        self.servers.start()
+        self.postgres.start()
+        self.blows += [Blow(Sort.DATABASE, "postgresql", at, now()), Blow(Sort.DISKS, "nats", at, now())]
 
     # The end
 
@@ -325,6 +337,14 @@ class ManyProcesses(Cell):
             said: str = answer.read().decode()
             return said
         return ""
+
+    def unsaid(self, forgotten: int) -> str | None:
+        """A sentence when more webhooks were forgotten than the bus said. A web process that was killed since says nothing."""
+        wiped = max((blow.at for blow in self.blows if blow.sort is Sort.DISKS), default=0)
+        silent = any(blow.who == "web" and blow.at > wiped for blow in self.blows) and wiped
+        if forgotten <= self.lost or silent:
+            return None
+        return f"{forgotten} acknowledged webhooks are not in the store, and the bus says that it lost {self.lost}"
 
     def keep(self) -> None:
         self.postgres.stop()

@@ -101,8 +101,9 @@ class Chaos:
                 continue
             before = len(cell.blows)
             cell.strike(deck.pop(), 1 + deck.count(Sort.KILL))
-            for _ in cell.blows[before + 1 :]:
-                deck.remove(Sort.KILL)  # it struck more than one
+            for _ in cell.blows[before + 1 :]:  # it struck more than one
+                if Sort.KILL in deck:
+                    deck.remove(Sort.KILL)
             if len(cell.blows) // 10 > before // 10:
                 say(f"{cell.name}: {len(cell.blows)} blows, campaign {self.campaigns}, {time.monotonic() - began:.0f} s")
         while self.campaigns < size.campaigns:
@@ -153,6 +154,8 @@ def prove(
             chaos.go()
             cell.world.close()
             books = close_books(cell.world, cell.blows, size.people, cell.lease, Sort.DISKS in cell.shares)
+            if said := cell.unsaid(books.forgotten):
+                books.problems.append(said)
         finally:
             if keep:
                 cell.world.close()
