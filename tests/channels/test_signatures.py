@@ -8,9 +8,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from campana.channels import signatures, twilio_sms, whatsapp
 from campana.channels.contract import Channel, Settings
@@ -176,3 +178,8 @@ def test_meta_challenge_vector() -> None:
     assert answer is not None
     assert (answer.code, answer.body.decode()) == (vector["answer"]["status"], vector["answer"]["body"])
     assert answer.content_type.startswith(vector["answer"]["content_type"])
+
+
+@given(st.text(alphabet="ab=&+%2Cé \0;", max_size=40))
+def test_a_form_is_read_as_the_standard_library_reads_it(text: str) -> None:
+    assert signatures.form_of(text.encode()) == parse_qsl(text, keep_blank_values=True)

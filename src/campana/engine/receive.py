@@ -39,6 +39,7 @@ from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person
 
 log = structlog.get_logger("campana.receive")
+HEADERS = msgspec.json.Decoder(dict[str, str])
 BATCH = 200  # hooks a transaction: the writer is free again after some 10 ms
 EVENTS = 1000
 WORDS_RULE = "words of the person"
@@ -105,7 +106,7 @@ def _parse(c: Connection, house: House, row: Any) -> list[Heard]:
     if account is None:
         _keep_stray(c, house, row, "came for an integration that is not in the settings", row.at)
         return []
-    hook = Hook(row.method, row.url, msgspec.json.decode(row.headers, type=dict[str, str]), row.body, row.at)
+    hook = Hook(row.method, row.url, HEADERS.decode(row.headers), row.body, row.at)
     events, _ = account.channel.parse_webhook(account.settings, hook)
     return [Heard(account, event) for event in events]
 
