@@ -21,14 +21,14 @@ FLOORS = Floors(most_us=500)
 
 async def whole_lives(campana: Installation, vendor: Process, run_id: Id, asked: Asked) -> tuple[Reading, dict[str, float]]:
     """Serves until all is sent, all receipts are told, and the last of them is understood."""
-    db, bus = campana.house.db, campana.bus
+    db = campana.house.db
     watch = Stopwatch(asked.place.server_cpu)
     serving = asyncio.create_task(campana.serve())
     told = asyncio.create_task(asyncio.to_thread(vendor.line))
     await send.until_sent(campana, run_id, asked.n)
     await asyncio.wait({serving, told}, timeout=send.PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-    while await db.read(inbox.size):
-        await bus.woken("live", 0.1)
+    while await db.read(inbox.size):  # noqa: ASYNC110 - looking whenever something is told would cost what is measured
+        await asyncio.sleep(send.PAUSE)
     found = watch.read(asked.n)
     figures = (await db.read(counters.figures, [run_id]))[run_id]
     campana.stop.set()
