@@ -33,6 +33,7 @@ matrix: setup
 	@if test -x $(OLDEST_POSTGRES)/postgres; \
 	then CAMPANA_TEST_POSTGRES_BIN=$(OLDEST_POSTGRES) $(BIN)/python -m pytest --database postgresql -k postgres; \
 	else echo "There is no $(OLDEST_POSTGRES)/postgres: PostgreSQL 15 was left out (Debian: apt install postgresql-15)." >&2; fi
+	$(BIN)/python -m tests.chaos.run --kills $(KILLS) --bus all
 
 lint: setup
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from tests.chaos.run import Size, prove, report
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize(("kind", "people"), [(OneProcess, 150), (ManyProcesses, 300)], ids=["sqlite", "postgresql"])
+@pytest.mark.parametrize(("kind", "people"), [(OneProcess, 150), (ManyProcesses, 200)], ids=["sqlite", "postgresql"])
 def test_nobody_is_lost_or_told_twice_when_processes_are_killed(tmp_path: Path, kind: type[Cell], people: int) -> None:
     chaos, books = prove(tmp_path / "chaos", Size(6, people), seed=7, seconds=240, kind=kind, day=5.0)
     facts = report(chaos, books, 0)
