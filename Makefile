@@ -4,11 +4,12 @@ BIN := .venv/bin
 KILLS ?= 10
 OLDEST_POSTGRES ?= /usr/lib/postgresql/15/bin
 DEMO ?=
+SIZES ?=
 BENCH ?=
 GROWTH ?=
 PEERS ?=
 
-.PHONY: setup demo test matrix lint conformance chaos bench growth peers clean
+.PHONY: setup demo sizes test matrix lint conformance chaos bench growth peers clean
 
 setup: .venv/ready
 
@@ -23,6 +24,10 @@ setup: .venv/ready
 
 demo: setup
 	@$(BIN)/campana demo $(DEMO)
+
+# Small, middle and large on this machine, with kills: SQLite, PostgreSQL, PostgreSQL with three NATS servers. Five minutes.
+sizes: setup
+	@$(BIN)/python -m deploy.sizes $(SIZES)
 
 test: setup
 	$(BIN)/python -m pytest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import signal
@@ -13,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from psycopg.sql import SQL, Identifier
 
+from campana.cli import app
+from campana.settings import load_settings
 from tests.chaos.world import HOST, World, world_in
 from tests.postgres import Postgres
 
@@ -53,6 +57,21 @@ def test_the_script_leaves_nothing_behind_when_it_is_stopped(number: signal.Sign
     _, err = running.communicate(timeout=60)
     assert running.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], err
     assert [pid for pid in ours if Path(f"/proc/{pid}").exists()] == []
+
+
+@pytest.mark.parametrize("unit", sorted((ROOT / "deploy/systemd").iterdir()), ids=lambda unit: unit.name)
+def test_a_unit_of_systemd_starts_what_its_name_says(unit: Path) -> None:
+    said = configparser.ConfigParser(interpolation=None)
+    said.optionxform = str  # type: ignore[assignment,method-assign]
+    said.read_string(unit.read_text(encoding="utf-8"))
+    service = said["Service"]
+    part = unit.name.removeprefix("campana-").removesuffix(".service").rstrip("@")
+    assert part in typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert service["ExecStart"] == f"/opt/campana/bin/campana {part} --config /etc/campana/campana.toml"
+    assert (service["Restart"], "KillSignal" in service) == ("always", False), "SIGTERM is what systemd sends by itself"
+    assert int(service["TimeoutStopSec"]) > 30
+    name, _, port = service.get("Environment", "CAMPANA_PORT=8700").partition("=")
+    assert load_settings(None, **{name.removeprefix("CAMPANA_").lower(): port.replace("%i", "9")})
 
 
 def started_by(pid: int) -> list[int]:
