@@ -142,7 +142,7 @@ class PostgresServer(Postgres):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.kill()
             time.sleep(0.005)
-        self._forget_what_ran()
+        _forget_what_ran(self.data)
         self.process = None
 
     def restart(self) -> None:
@@ -175,14 +175,6 @@ class PostgresServer(Postgres):
     def log(self) -> str:
         """What the server has said."""
         return (self.folder / "postgres.log").read_text(encoding="utf-8", errors="replace")
-
-    def _forget_what_ran(self) -> None:
-        """The number of a killed process may be somebody else's by now, and its shared memory is nobody's."""
-        file = self.data / "postmaster.pid"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        if LIBC is not None and len(lines) > 6 and (segment := lines[6].split()):
-            LIBC.shmctl(int(segment[-1]), 0, None)  # 0 removes it
-        file.unlink(missing_ok=True)
 
     def _make_cluster(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -246,8 +238,18 @@ def _own_folder(hasty: bool) -> tempfile.TemporaryDirectory[str]:
     place = MEMORY if roomy else Path(tempfile.gettempdir())
     for left in place.glob(f"{PREFIX}*-*"):  # by runs of tests that were killed
         if not psutil.pid_exists(int(left.name.removeprefix(PREFIX).partition("-")[0])):
+            _forget_what_ran(left / "data")
             shutil.rmtree(left, ignore_errors=True)
     return tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=place, ignore_cleanup_errors=True)
+
+
+def _forget_what_ran(data: Path) -> None:
+    """The number of a killed process may be somebody else's by now, and its shared memory is nobody's."""
+    file = data / "postmaster.pid"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    if LIBC is not None and len(lines) > 6 and (segment := lines[6].split()):
+        LIBC.shmctl(int(segment[-1]), 0, None)  # 0 removes it
+    file.unlink(missing_ok=True)
 
 
 def _ensure_user() -> str:
