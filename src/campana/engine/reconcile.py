@@ -21,7 +21,7 @@ from campana.core.message import Lost, Outgoing, Receipt, Status, Unsent
 from campana.engine.changes import Changes
 from campana.engine.house import CALL_TIMEOUT, MARGIN, Account, House
 from campana.engine.receive import Heard, apply
-from campana.store import accounts, messages, recipients
+from campana.store import accounts, contacts, messages, recipients
 from campana.store.messages import MessageRow, News
 
 BATCH = 20
@@ -148,7 +148,9 @@ def settle(
 
 
 def _locked(c: Connection, row: MessageRow) -> MessageRow | None:
-    """The message as it is now that nobody else changes it."""
+    """The message as it is now that nobody else changes it, nor asks about another of the same contact: of two messages with
+    lost answers only one may claim what the vendor holds."""
+    contacts.lock(c, recipients.load(c, [row.recipient_id])[0].contact_id)
     recipients.lock(c, [row.recipient_id])
     return messages.load(c, [row.id]).get(row.id)
 
