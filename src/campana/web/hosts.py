@@ -45,7 +45,7 @@ def loopback_only(app: ASGIApp) -> ASGIApp:
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         kind: str = scope["type"]
-        if kind == "lifespan" or _is_local(scope) or (kind == "http" and HOOK.fullmatch(scope["path"])):
+        if kind == "lifespan" or (kind == "http" and HOOK.fullmatch(scope["path"])) or _is_local(scope):
             await app(scope, receive, send)
         elif kind == "http":
             await say(send, OUTSIDE)

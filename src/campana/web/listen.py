@@ -59,6 +59,7 @@ async def serve_until(
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nobody's word for who asks is taken
             ws="none",
             timeout_graceful_shutdown=GRACE,
         )
