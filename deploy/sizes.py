@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import re
 import secrets
 import signal
@@ -48,7 +49,32 @@ USUAL_LEASE = 30  # seconds, see engine.house
 FAULTS = TROUBLE.model_copy(update={"latency": (0.05, 0.2)})  # so that calls are under way when somebody is killed
 OVER = ("sent", "ended")
 RUNS = ("scheduled", "sending", "paused", *OVER)
+ASKED: list[int] = []  # signals that asked us to stop
 T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """Somebody has asked us to stop."""
+
+
+def heed_signals() -> None:
+    """Ctrl-C and SIGTERM are noted, and obeyed at the next look around. A second one ends us on the spot.
+
+    An exception out of the handler itself would be swallowed, and a lock stay held for ever, if it came while we fork.
+    """
+
+    def note(number: int, _: object) -> None:
+        ASKED.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+
+
+def go_on() -> None:
+    """Raises Stopped when somebody has asked for that."""
+    if ASKED:
+        raise Stopped
 
 
 @dataclass(frozen=True)
@@ -111,6 +137,7 @@ class Show:
 
     def start(self, part: str, *words: str, health_port: int = 0) -> Popen[bytes]:
         """One process of Campana, as people start it."""
+        go_on()
         command, env = part.partition("-")[0], {"CAMPANA_HEALTH_PORT": str(health_port)} if health_port else {}
         shown = " ".join([*(f"{name}={value}" for name, value in env.items()), "campana", command, *map(_name_only, words)])
         say(f"  $ {shown}")
@@ -138,6 +165,7 @@ class Show:
 
     def rest(self) -> None:
         """Waits for a moment. Raises when a process has ended badly that nobody has killed."""
+        go_on()
         time.sleep(LOOK)
         for part, process in self.parts.items():
             if process.poll():
@@ -311,7 +339,7 @@ def grow(size: str, people: int, lease: int = USUAL_LEASE) -> Result:
     began = time.monotonic()
     say(f"{size.upper()}: {SIZES[size]}, {people} people; a day passes in {DAY} seconds")
     with (
-        tempfile.TemporaryDirectory(prefix="campana-sizes-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryDirectory(prefix=f"campana-sizes-{os.getpid()}-", ignore_cleanup_errors=True) as folder,
         show_in(Path(folder), size, people, lease) as show,
     ):
         (small if size == "s" else many)(show)
@@ -323,7 +351,7 @@ def grow(size: str, people: int, lease: int = USUAL_LEASE) -> Result:
 def main() -> int:
     """The command. Returns the exit code: 1 when anybody was lost or told twice in any size."""
     asked = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started here ends here too
+    heed_signals()
     results = []
     for size in asked.sizes or SIZES:
         results.append(grow(size, asked.people, asked.lease))
@@ -350,9 +378,9 @@ def _arguments() -> argparse.Namespace:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except KeyboardInterrupt:
+    except Stopped:
         say("Stopped; everything that was started has ended.")
-        sys.exit(130)
+        sys.exit(128 + ASKED[0])
     except (Broken, PostgresTrouble) as error:
         say(str(error))
         sys.exit(1)

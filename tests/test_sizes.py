@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,22 +23,30 @@ from campana.cli import app
 from campana.settings import load_settings
 from tests.chaos.world import HOST, World, world_in
 from tests.postgres import Postgres
+from tests.processes import die_with_parent
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("web", "pump", "work")
 NO_RIGHTS = "?options=-crole%3Dpg_monitor"  # a role that every server has, and that may make nothing
 
 
-def script(*words: str) -> subprocess.Popen[str]:
-    """The script as `make sizes` starts it, in a session of its own."""
+@contextlib.contextmanager
+def script(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """The script as `make sizes` starts it, in a session of its own; it ends with the block."""
     command = [sys.executable, "-m", "deploy.sizes", *words]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True, preexec_fn=die_with_parent
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 def test_a_campaign_goes_out_in_a_cluster_whose_processes_are_killed() -> None:
-    running = script("l", "--people", "24", "--lease", "3", "--json")
-    out, err = running.communicate(timeout=300)
+    with script("l", "--people", "24", "--lease", "3", "--json") as running:
+        out, err = running.communicate(timeout=300)
     assert running.returncode == 0, err
     (found,) = json.loads(out)
     outcomes = sum(found[name] for name in ("replied", "delivered", "unreached", "opted_out", "unknown"))
@@ -47,16 +57,17 @@ def test_a_campaign_goes_out_in_a_cluster_whose_processes_are_killed() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_script_leaves_nothing_behind_when_it_is_stopped(number: signal.Signals) -> None:
-    running = script("m", "--people", "200")
-    assert running.stderr is not None
-    said = iter(running.stderr.readline, "")
-    assert any("campana work" in line for line in said), "it ended before it had started a worker"
-    ours = started_by(running.pid)
-    assert len(ours) > 4, "a database, vendors and processes of Campana"
-    running.send_signal(number)
-    _, err = running.communicate(timeout=60)
+    with script("m", "--people", "200") as running:
+        assert running.stderr is not None
+        said = iter(running.stderr.readline, "")
+        assert any("campana work" in line for line in said), "it ended before it had started a worker"
+        ours = started_by(running.pid)
+        assert len(ours) > 4, "a database, vendors and processes of Campana"
+        running.send_signal(number)
+        _, err = running.communicate(timeout=60)
     assert running.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], err
     assert [pid for pid in ours if Path(f"/proc/{pid}").exists()] == []
+    assert list(Path(tempfile.gettempdir()).glob(f"campana-sizes-{running.pid}-*")) == []
 
 
 @pytest.mark.parametrize("unit", sorted((ROOT / "deploy/systemd").iterdir()), ids=lambda unit: unit.name)
