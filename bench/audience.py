@@ -55,7 +55,7 @@ async def audience(asked: Asked) -> list[Figure]:
         limit.per_second,
         Floors(least=40_000, most_mb=150),
         mb=median(memories) or None,
-        beside=f"the child that reads {used.ru_maxrss / 1024:.0f} MB",
+        beside=f"{memory.before:.0f} MB before, the child that reads {used.ru_maxrss / 1024:.0f} MB",
     )
     return [figure]
 

@@ -117,6 +117,7 @@ class Memory:
     def __init__(self) -> None:
         status = Path("/proc/self/clear_refs")
         self._known = status.exists()
+        self.before = memory_of() if self._known else 0.0
         if self._known:
             status.write_text("5")  # the high-water mark begins anew
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -46,10 +46,9 @@ class PostgresPlace(Place):
 
     name: str = "PostgreSQL"
     server: Postgres = field(kw_only=True)
-    numbers: Iterator[int] = field(default_factory=itertools.count, kw_only=True)
 
     def fresh(self, folder: Path) -> str:
-        return self.server.create_database(f"bench_{next(self.numbers)}")
+        return self.server.create_database(f"bench_{secrets.token_hex(6)}")
 
     def server_cpu(self) -> float:
         first = self._first()

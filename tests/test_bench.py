@@ -11,13 +11,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FIGURES = {
-    "send": {"send"},
-    "life": {"life"},
-    "ingest": {"ingest"},
-    "busy": {"send during an import", "ingest during an import"},
-    "import": {"import of 6,000 rows"},
-    "cut": {"cut from 6,000 into units of 500"},
-    "restart": {"restart with 6,000 queued"},
+    "send",
+    "life",
+    "ingest",
+    "send during an import",
+    "ingest during an import",
+    "import of 6,000 rows",
+    "cut from 6,000 into units of 500",
+    "restart with 6,000 queued",
 }
 
 
@@ -31,7 +32,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 def test_every_benchmark_says_its_figures_beside_a_limit(database: str) -> None:
     found = run("bench", "--database", database, "--messages", "60", "--rounds", "1", "--json")
     figures = json.loads(found.stdout)
-    assert {one["name"] for one in figures} == set().union(*FIGURES.values())
+    assert {one["name"] for one in figures} == FIGURES
     for one in figures:
         assert one["reading"]["per_second"] > 0
         assert one["limit_per_second"] > 0
