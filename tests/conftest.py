@@ -36,11 +36,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _kinds(metafunc: pytest.Metafunc) -> list[Any]:
-    """The databases a test runs on. `sqlite_only` is about SQLite itself."""
+    """The databases a test runs on. `sqlite_only` is about SQLite itself, `postgresql_only` about
+    several writers at once."""
     asked = metafunc.config.getoption("database")
     if metafunc.definition.get_closest_marker("sqlite_only"):
         skip = [pytest.mark.skip(reason="it is about SQLite")] if asked == POSTGRESQL else []
         return [pytest.param(SQLITE, marks=skip)]
+    if metafunc.definition.get_closest_marker("postgresql_only"):
+        skip = [pytest.mark.skip(reason="it is about several processes")] if asked == SQLITE else []
+        return [pytest.param(POSTGRESQL, marks=skip)]
     on_both = metafunc.definition.path.is_relative_to(ON_BOTH) or metafunc.definition.get_closest_marker("both_databases")
     asked = asked or (BOTH if on_both else SQLITE)
     return [SQLITE, POSTGRESQL] if asked == BOTH else [asked]

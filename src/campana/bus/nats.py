@@ -254,7 +254,7 @@ class NatsBus:
                 await self._connect(client)
                 await self._listen(client)
                 await self._watch(client)
-            except TROUBLE as error:
+            except Exception as error:  # whatever it is: without a client no webhook is taken
                 self._troubled(error)
             finally:
                 self._ready.clear()

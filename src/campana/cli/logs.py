@@ -55,7 +55,7 @@ def secrets_of(settings: Settings) -> Iterator[str]:
             if name in facts and _is_secret(field.annotation):
                 yield str(facts[name])
     for url in (settings.database, *settings.bus.split(",")):
-        if found := re.search(r"://[^/@]*?:([^/@]+)@", url):
+        if found := re.search(r"://[^:]*:(.+)@", url):
             yield found[1]
 
 

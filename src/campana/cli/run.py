@@ -28,6 +28,7 @@ from campana.settings import Settings
 from campana.store import audiences, campaigns, reports
 from campana.store.accounts import senders
 from campana.store.campaigns import RunRow
+from campana.store.database import StoreAway
 from campana.store.reports import Progress
 from campana.web.hosts import is_loopback
 from campana.wiring import Installation, open_installation
@@ -109,7 +110,6 @@ async def launch_only(settings: Settings, campaign: Path, audience: Path) -> int
         except Stopped:
             say("Stopped before anything was launched: nothing was sent. The same command begins again.")
             return PAUSED
-        installation.house.wake("pump")
     say(f"{file.name!r} is launched; the processes that run send it. `campana status` shows how far it is.")
     return 0
 
@@ -208,8 +208,12 @@ async def _watch(installation: Installation, run_id: Id, bound: asyncio.Event) -
         task = drawing.add_task("Sending", total=None, said="")
         tenths = 0
         while True:
-            row = await house.db.read(campaigns.get_run, run_id)
-            progress = await _progress(installation, row)
+            try:
+                row = await house.db.read(campaigns.get_run, run_id)
+                progress = await _progress(installation, row)
+            except StoreAway:  # the wheels wait for it, too
+                await installation.bus.woken("live", 1.0)
+                continue
             done = progress.line.people - progress.outcomes["waiting"] - progress.outcomes["sending"]
             said = "; ".join(progress.held) or outcome_words(progress.outcomes)
             drawing.update(task, total=progress.line.people, completed=done, said=said)

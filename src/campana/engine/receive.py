@@ -54,9 +54,9 @@ class Heard:
     event: Told
 
 
-def receive(c: Connection, house: House, now: int, limit: int = BATCH) -> int:
-    """Understands the oldest hooks. Returns how many; 0 when there are none."""
-    hooks = inbox.take(c, limit)
+def receive(c: Connection, house: House, now: int, limit: int = BATCH, only: Id | None = None) -> int:
+    """Understands the oldest hooks, or the one that is named. Returns how many; 0 when there are none."""
+    hooks = inbox.take(c, limit, only)
     told: list[Heard] = []
     understood: list[Id] = []
     for row in hooks:
@@ -69,9 +69,9 @@ def receive(c: Connection, house: House, now: int, limit: int = BATCH) -> int:
     return len(understood)
 
 
-def set_aside(c: Connection, house: House, now: int) -> int:
-    """The oldest hook cannot be understood: it is kept for people, and no longer stands in the way of the others."""
-    for row in inbox.take(c, 1):
+def set_aside(c: Connection, house: House, now: int, hook_id: Id) -> int:
+    """This hook cannot be understood: it is kept for people, and no longer stands in the way of the others."""
+    for row in inbox.take(c, 1, hook_id):
         _keep_stray(c, house, row, "could not be understood", now)
         inbox.done(c, [row.id])
         return 1
@@ -81,7 +81,7 @@ def set_aside(c: Connection, house: House, now: int) -> int:
 async def receive_all(house: House) -> int:
     """Understands the oldest hooks; what makes a batch fail is found by halving, so that one bad hook hurts no other."""
     limit = BATCH
-    while True:
+    while limit > 1:
         try:
             return await house.db.at(Priority.RECEIVE, receive, house, house.clock.now(), limit)
         except (StoreTrouble, StoreAway):
@@ -89,9 +89,21 @@ async def receive_all(house: House) -> int:
         except Exception as error:
             house.metrics.stumbled("inbox")
             log.exception("hooks_stumbled", hooks=limit, error=type(error).__name__)
-            if limit == 1:
-                return await house.db.at(Priority.RECEIVE, set_aside, house, house.clock.now())
             limit //= 2
+    hook_id = await house.db.read(inbox.oldest)
+    return 0 if hook_id is None else await _receive_one(house, hook_id)
+
+
+async def _receive_one(house: House, hook_id: Id) -> int:
+    """By its name: with several workers the oldest hook may be another one in the next moment."""
+    try:
+        return await house.db.at(Priority.RECEIVE, receive, house, house.clock.now(), 1, hook_id)
+    except (StoreTrouble, StoreAway):
+        raise
+    except Exception as error:
+        house.metrics.stumbled("inbox")
+        log.exception("hooks_stumbled", hooks=1, error=type(error).__name__)
+        return await house.db.at(Priority.RECEIVE, set_aside, house, house.clock.now(), hook_id)
 
 
 def _keep_stray(c: Connection, house: House, row: Any, why: str, now: int) -> None:

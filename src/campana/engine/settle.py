@@ -1,4 +1,4 @@
-"""*Settle*: answers become news of messages and events of journeys. what follows from them is written with them."""
+"""*Settle*: answers become news of messages and events of journeys. What follows from them is written with them."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class Budget:
 
     @classmethod
     def of(cls, gates: Gates, now: int) -> Budget:
-        today = now // DAY
+        today = max(now // DAY, gates.day)  # another worker may have begun the new day while we waited
         used = gates.day_used if gates.day == today else 0
         return cls(now, gates.rate, gates.tat, today, used, gates.daily_limit)
 

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from psycopg.abc import Buffer
+from psycopg.types.string import StrDumper
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -22,6 +24,17 @@ SESSION = (
     "SELECT set_config('synchronous_commit', 'on', false), set_config('timezone', 'UTC', false), "
     f"set_config('idle_in_transaction_session_timeout', '{IDLE_IN_TRANSACTION}', false)"
 )
+
+
+# A host that vanishes says nothing: so its connections are noticed to be dead within half a minute, not after two hours.
+NOTICE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+
+
+class WithoutNul(StrDumper):
+    """Texts without the sign that PostgreSQL keeps in no text; vendors' answers and what people write may hold it."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(obj.replace("\0", "") if "\0" in obj else obj)
 
 
 class StoreTrouble(RuntimeError):
@@ -57,7 +70,8 @@ def known_url(url: str) -> URL:
 
 
 def _without_credentials(url: str) -> str:
-    return re.sub(r"[^/]*@", "***@", url)
+    """A password may hold any sign: everything up to the last @ is struck out."""
+    return re.sub(r"^(\w+://)?.*@", r"\1***@", url)
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -110,10 +124,10 @@ def _sqlite(url: URL, max_pages: int | None) -> Engine:
 
 
 def _postgresql(url: URL) -> Engine:
-    """Read committed, a synced commit, connections that are tried before a reader gets one."""
+    """Read committed, a synced commit, connections whose end is noticed."""
     query = dict(url.query)
     prepare_threshold = query.pop("prepare_threshold", None)  # `none` behind a PgBouncer that pools transactions
-    connect_args: dict[str, Any] = {"application_name": "campana", "connect_timeout": 5}
+    connect_args: dict[str, Any] = {"application_name": "campana", "connect_timeout": 5, **NOTICE}
     if prepare_threshold is not None:
         connect_args["prepare_threshold"] = int(str(prepare_threshold)) if str(prepare_threshold).isdigit() else None
     engine = create_engine(
@@ -128,6 +142,7 @@ def _postgresql(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
+        connection.adapters.register_dumper(str, WithoutNul)
         connection.execute(SESSION)
         connection.commit()
 

@@ -37,9 +37,17 @@ def put(c: Connection, rows: Sequence[Any]) -> None:
     )
 
 
-def take(c: Connection, limit: int) -> Sequence[Any]:
-    """The oldest hooks nobody has understood yet, and that nobody else is at."""
-    return c.execute(locked(select(inbox).order_by(inbox.c.id).limit(limit), inbox, skip_locked=True)).all()
+def take(c: Connection, limit: int, only: Id | None = None) -> Sequence[Any]:
+    """The oldest hooks nobody has understood yet, and that nobody else is at; or the one that is named."""
+    statement = select(inbox).order_by(inbox.c.id).limit(limit)
+    if only is not None:
+        statement = statement.where(inbox.c.id == only)
+    return c.execute(locked(statement, inbox, skip_locked=True)).all()
+
+
+def oldest(c: Connection) -> Id | None:
+    """The oldest hook nobody has understood yet."""
+    return c.scalar(select(func.min(inbox.c.id)))
 
 
 def done(c: Connection, ids: Sequence[Id]) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, text
 
 from campana.core.ids import Id, first_id
-from campana.store.dialect import is_postgresql
+from campana.store.dialect import in_turn, is_postgresql
 
 KNOWN = text("SELECT to_regclass(:name) IS NOT NULL")
 STRAYED = text("SELECT EXISTS (SELECT FROM message_default WHERE id >= :first AND id < :last)")
@@ -45,6 +45,9 @@ def ensure(c: Connection, now: int) -> int:
 def _make(c: Connection, month: tuple[int, int]) -> int:
     name = f"message_{month[0]}_{month[1]:02d}"
     first, last = bounds(month)
+    if c.scalar(KNOWN, {"name": name}):
+        return 0
+    in_turn(c, "partitions")
     if c.scalar(KNOWN, {"name": name}) or c.scalar(STRAYED, {"first": first, "last": last}):
         return 0
     c.exec_driver_sql(

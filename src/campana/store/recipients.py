@@ -304,9 +304,10 @@ def of_contact(c: Connection, contact_id: Id) -> list[Person]:
     statement = (
         PEOPLE.join(run, run.c.id == recipient.c.run_id)
         .where(recipient.c.contact_id == contact_id, run.c.status != "ended")
-        .order_by(recipient.c.message_id.desc())
+        .order_by(recipient.c.id)  # the order in which people are locked
     )
-    return [_person(row) for row in c.execute(locked(statement, recipient))]
+    found = [_person(row) for row in c.execute(locked(statement, recipient))]
+    return sorted(found, key=lambda person: person.message_id or b"", reverse=True)
 
 
 def put_back(c: Connection, unit_id: Id, ids: Sequence[Id]) -> None:

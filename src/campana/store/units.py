@@ -127,46 +127,55 @@ def claim(c: Connection, token: Id, now: int, lease: int) -> Unit | None:
 
 
 ASKED = given(unit.c.id, unit.c.token, Column("now", Micros))
-LOOK = SetStatement(
+HOLD = SetStatement(
     locked(
-        select(
-            unit.c.cursor,
-            run.c.id.label("run_id"),
-            run.c.workspace_id,
-            run.c.status.label("run_status"),
-            run.c.mode,
-            run.c.plan,
-            run.c.columns,
-            flow.c.step,
-            flow.c.open_at,
-            sender.c.id.label("sender_id"),
-            sender.c.address.label("sender_address"),
-            sender.c.active.label("sender_active"),
-            sender.c.paused_at,
-            sender.c.rate,
-            sender.c.tat,
-            sender.c.daily_limit,
-            sender.c.day,
-            sender.c.day_used,
-            sender.c.integration_id,
-            sender.c.setbacks,
-            sender.c.trouble,
-        )
-        .join_from(unit, flow, flow.c.id == unit.c.flow_id)
-        .join(run, run.c.id == flow.c.run_id)
-        .join(sender, sender.c.id == unit.c.sender_id)
+        select(unit.c.cursor)
+        .join_from(unit, sender, sender.c.id == unit.c.sender_id)
         .where(unit.c.id == ASKED.c.id, unit.c.token == ASKED.c.token, unit.c.lease_until > lease_clock(ASKED.c.now)),
         unit,
         sender,  # its pace and its budget are ours until we have reserved our share
     ),
     ASKED,
 )
+OF = given(flow.c.id)
+GATES = SetStatement(
+    select(
+        run.c.id.label("run_id"),
+        run.c.workspace_id,
+        run.c.status.label("run_status"),
+        run.c.mode,
+        run.c.plan,
+        run.c.columns,
+        flow.c.step,
+        flow.c.open_at,
+        sender.c.id.label("sender_id"),
+        sender.c.address.label("sender_address"),
+        sender.c.active.label("sender_active"),
+        sender.c.paused_at,
+        sender.c.rate,
+        sender.c.tat,
+        sender.c.daily_limit,
+        sender.c.day,
+        sender.c.day_used,
+        sender.c.integration_id,
+        sender.c.setbacks,
+        sender.c.trouble,
+    )
+    .join_from(flow, run, run.c.id == flow.c.run_id)
+    .join(sender, sender.c.id == flow.c.sender_id)
+    .where(flow.c.id == OF.c.id),
+    OF,
+)
 
 
 def look(c: Connection, held: Unit, now: int) -> Gates | None:
-    """Where the unit stands and all gates of its flow, in this transaction; None when it is no longer this worker's."""
-    row = LOOK.first(c, id=held.id, token=held.token, now=now)
-    return None if row is None else Gates(*row)
+    """Where the unit stands and all gates of its flow, in this transaction; None when it is no longer this worker's.
+
+    The gates are read after the unit and its sender are ours: whoever waits for them sees a pause or a Finish that was
+    committed meanwhile.
+    """
+    row = HOLD.first(c, id=held.id, token=held.token, now=now)
+    return None if row is None else Gates(row.cursor, *GATES.first(c, id=held.flow_id))
 
 
 MOVED = given(unit.c.id, unit.c.token, unit.c.cursor, Column("now", Micros), Column("lease", Micros))

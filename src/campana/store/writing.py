@@ -24,6 +24,8 @@ from campana.store.engines import SQLITE, WRITERS, StoreAway, StoreTrouble
 
 GATHER_SECONDS = 0.015  # a group stops growing after this long: no write transaction over 50 ms
 CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock: nothing was done, the job is done again
+AWAY = frozenset({"08", "40", "53", "57"})  # connection, conflicts without end, resources, stopping
+READ_ONLY = "25006"  # what was the primary server is one no more
 ATTEMPTS = 5
 
 
@@ -118,6 +120,8 @@ class Writers:
             except Exception as error:
                 if attempt < ATTEMPTS and is_conflict(error):
                     continue
+                if _sqlstate(error) == READ_ONLY:
+                    connection.invalidate()  # the next connection may lead to the server that is the primary now
                 _tell([(job, None, in_words(error))])
             else:
                 _tell([(job, answer, None)])
@@ -175,7 +179,11 @@ def _tell(group: Sequence[Result]) -> None:
 
 def is_conflict(error: Exception) -> bool:
     """Whether two transactions stood in each other's way, so that this one was undone."""
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CONFLICTS
+    return _sqlstate(error) in CONFLICTS
+
+
+def _sqlstate(error: Exception) -> str:
+    return (getattr(error.orig, "sqlstate", None) or "") if isinstance(error, DBAPIError) else ""
 
 
 def in_words(error: Exception) -> Exception:
@@ -185,12 +193,12 @@ def in_words(error: Exception) -> Exception:
         return StoreAway("The database gives no connection. Check that it runs and allows enough of them (max_connections).")
     if not isinstance(error, DBAPIError):
         return error
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    sqlstate = _sqlstate(error)
     if "disk is full" in said or "disk I/O error" in said or sqlstate == "53100":
         return StoreTrouble("The disk of the database is full. Free some space and start again: nothing was lost.")
     if "readonly" in said:
         return StoreTrouble("The database cannot be written. Check the rights of its file and folder, then start again.")
-    if error.connection_invalidated or sqlstate[:2] in {"08", "57", "53"} or (_of_psycopg(error) and not sqlstate):
+    if error.connection_invalidated or sqlstate[:2] in AWAY or sqlstate == READ_ONLY or (_of_psycopg(error) and not sqlstate):
         return StoreAway(f"The database does not answer: {_first_line(error)}. It is tried again.")
     return error
 
