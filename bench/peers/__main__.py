@@ -55,6 +55,12 @@ class Stage:
                 found, since = now, time.monotonic()
         return found
 
+    def held(self) -> int:
+        """Tasks that Redis still keeps for a worker that has them, or had them when it died."""
+        port = self.environment["PEERS_REDIS"].rpartition(":")[2].partition("/")[0]
+        asked = ["redis-cli", "-p", port, "hlen", "unacked"]
+        return int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()[-1])
+
     def enqueue(self, people: int) -> None:
         """Everybody's task is in the queue."""
         subprocess.run([PYTHON, "-m", "bench.peers.tasks", str(people)], cwd=ROOT, env=self.environment, check=True)
@@ -128,9 +134,10 @@ def killed(people: int, hands: int, mark: str, times: int) -> str:
             with on.worker(hands):
                 on.until(people * kill // (times + 1))
         with on.worker(hands):
-            counts = on.settled()
+            counts, held = on.settled(), on.held()
     words = "marked before the call" if mark == "first" else "marked after the call"
-    return f"killed {times} times, {words}: {people - counts['people']} of {people} people lost, {counts['twice']} messages twice"
+    lost = f"{people - counts['people']} of {people} people not written to ({held} of them still held for a dead worker)"
+    return f"killed {times} times, {words}: {lost}, {counts['twice']} messages twice"
 
 
 def main() -> int:

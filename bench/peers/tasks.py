@@ -19,7 +19,8 @@ app.conf.update(
     task_acks_late=True,  # else a task is gone with the worker that has it
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=4,
-    broker_transport_options={"visibility_timeout": 5},  # the default is an hour: nobody would wait for it here
+    # An hour and five minutes when nothing is said: nobody would wait for it here.
+    broker_transport_options={"visibility_timeout": 5, "unacked_mutex_expire": 5},
     broker_connection_retry_on_startup=True,
 )
 marks = redis.Redis.from_url(REDIS)
