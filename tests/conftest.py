@@ -1,12 +1,11 @@
-"""Databases for tests, and attendance: a full run fails when a test that docs/contract.md names was not among those that ran."""
+"""Databases for tests, and attendance."""
 
 from __future__ import annotations
 
-import re
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from campana.store.database import create_store_engine
 from campana.store.migrate import migrate
+from tests.attendance import pytest_configure  # noqa: F401 - a hook of pytest
 from tests.postgres import Postgres, postgres_for_tests
 
 ROOT = Path(__file__).parents[1]
-CITED = re.compile(r"tests/[\w/.-]+\.py::\w+(?:::\w+)?")
 SQLITE, POSTGRESQL, BOTH = "sqlite", "postgresql", "both"
 ON_BOTH = ROOT / "tests" / "store"  # whose tests run on both databases, as do those marked `both_databases`
 NewStore = Callable[[Path], str]
@@ -98,39 +97,3 @@ def _migrate(url: str) -> None:
     engine = create_store_engine(url)
     migrate(engine)
     engine.dispose()
-
-
-class Attendance:
-    """Who was there. Only a run that was to be a full one is held to account; a part of it is nobody's fault."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.ran: set[str] = set()
-        self.missing: list[str] = []
-        option = config.option
-        narrowed = option.ignore or option.ignore_glob or option.collectonly or option.database == POSTGRESQL
-        self.full = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not narrowed
-
-    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        self.full = self.full and not items
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" and not report.skipped:
-            self.ran.add(report.nodeid.partition("[")[0])
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
-        yield
-        stopped = session.shouldstop or session.shouldfail
-        if self.full and not stopped and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            cited = CITED.findall((ROOT / "docs/contract.md").read_text(encoding="utf-8"))
-            self.missing = sorted(set(cited) - self.ran)
-            if self.missing:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        for name in self.missing:
-            terminalreporter.write_line(f"docs/contract.md names {name}, which did not run.", red=True)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Attendance(config), "attendance")

@@ -68,7 +68,7 @@ def test_a_full_run_fails_when_a_named_test_did_not_run(
 ) -> None:
     for folder in ("tests", "docs"):
         (tmp_path / folder).mkdir()
-    shutil.copy(ROOT / "tests/conftest.py", tmp_path / "tests")
+    shutil.copy(ROOT / "tests/attendance.py", tmp_path / "tests/conftest.py")
     (tmp_path / "docs/contract.md").write_text(f"| 1 | words | `{cited}` |\n", encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n", encoding="utf-8")
     (tmp_path / "tests/test_a.py").write_text(
