@@ -19,7 +19,7 @@ class Attendance:
         self.ran: set[str] = set()
         self.missing: list[str] = []
         option = config.option
-        narrowed = option.ignore or option.ignore_glob or option.collectonly or getattr(option, "database", None)
+        narrowed = option.ignore or option.ignore_glob or option.collectonly or getattr(option, "database", None) == "postgresql"
         self.full = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not narrowed
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
