@@ -337,3 +337,22 @@ TestLives = Lives.TestCase
 def test_the_receipt_clock_can_be_absent() -> None:
     journey = tell(replace(LONELY, deadlines=(None,)), *SENT)
     assert (journey.stage, journey.due_at) == (Stage.SENT, None)
+
+
+@pytest.mark.parametrize(
+    ("reopens", "stage", "outcome"),
+    [(True, Stage.READY, Outcome.WAITING), (False, Stage.DONE, Outcome.UNREACHED)],
+    ids=["the run goes on", "the run is over"],
+)
+def test_a_step_given_up_as_unknown_has_its_turn_when_it_was_never_taken(reopens: bool, stage: Stage, outcome: Outcome) -> None:
+    shape = Shape((10,), (0,), 0)
+    journey = Journey()
+    for what, at in ((H.STARTED, 1), (H.UNCERTAIN, 2), (H.DEADLINE, 12)):
+        journey, _ = advance(journey, Event(what, at), shape)
+    assert journey.outcome is Outcome.UNKNOWN
+    journey, decided = advance(journey, Event(H.UNSENT, 20, again_at=20, reopens=reopens), shape)
+    assert (journey.stage, journey.outcome) == (stage, outcome)
+    assert [one.kind for one in decided] == (["retry"] if reopens else [])
+    if reopens:
+        journey, _ = advance(journey, Event(H.STARTED, 21), shape)
+        assert (journey.tries, journey.step_at) == (1, 21)  # with its whole deadline before it

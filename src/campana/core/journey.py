@@ -71,6 +71,7 @@ class Event(Struct, frozen=True, gc=False):
     verdict: Verdict | None = None  # with FAILED
     again_at: int = 0  # with UNSENT, and FAILED that is tried again or held: when
     reason: str = ""
+    reopens: bool = False  # with UNSENT: the run goes on, so a step that was given up for it has its turn after all
 
 
 class Journey(Struct, frozen=True, gc=False):
@@ -311,6 +312,23 @@ def _late_knowledge(journey: Journey, event: Event, shape: Shape) -> Next:
     return journey, []
 
 
+def _late_unsent(journey: Journey, event: Event, shape: Shape) -> Next:
+    """The step was given up because nobody knew, and now it is known that the vendor never took it: nobody is missed for that."""
+    if not (event.current and event.reopens and journey.outcome is Outcome.UNKNOWN):
+        return _late_knowledge(journey, event, shape)
+    again = replace(
+        journey,
+        stage=Stage.READY,
+        tries=0,
+        due_at=event.again_at,
+        step_at=None,
+        unknown=False,
+        outcome=Outcome.WAITING,
+        reason=event.reason,
+    )
+    return again, [Decision("retry", journey.step, event.reason)]
+
+
 def _end(journey: Journey, event: Event, shape: Shape) -> Next:
     """Who was reached stays delivered; of the others is said that the campaign was ended first."""
     outcome = Outcome.DELIVERED if journey.reached_at is not None else Outcome.ENDED
@@ -368,5 +386,5 @@ TABLE: dict[tuple[Stage, Happening], Rule] = {
     (DONE, H.OPTED_OUT): _late_opt_out,
     (DONE, H.FAILED): _late_failure,
     (DONE, H.ACCEPTED): _late_knowledge,
-    (DONE, H.UNSENT): _late_knowledge,
+    (DONE, H.UNSENT): _late_unsent,
 }

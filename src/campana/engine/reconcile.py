@@ -21,7 +21,8 @@ from campana.core.message import Lost, Outgoing, Receipt, Status, Unsent
 from campana.engine.changes import Changes
 from campana.engine.house import CALL_TIMEOUT, MARGIN, Account, House
 from campana.engine.receive import Heard, apply
-from campana.store import accounts, contacts, messages, recipients
+from campana.store import accounts, campaigns, contacts, messages, recipients
+from campana.store.dialect import in_turn
 from campana.store.messages import MessageRow, News
 
 BATCH = 20
@@ -176,8 +177,16 @@ def _never_taken(c: Connection, house: House, row: MessageRow, now: int) -> None
     reason = "the vendor does not have it"
     changes = Changes(now)
     changes.tell(row, News(row.id, Status.FAILED, now, None, "unsent", reason), row.run_id, row.step, row.channel)
-    _happen(c, house, changes, row, Event(Happening.UNSENT, now, again_at=now, reason=reason))
+    event = Event(Happening.UNSENT, now, again_at=now, reopens=_goes_on(c, row.run_id), reason=reason)
+    _happen(c, house, changes, row, event)
     changes.write(c)
+
+
+def _goes_on(c: Connection, run_id: Id) -> bool:
+    """Whether the run is not over; nobody can say that it is before this transaction ends."""
+    in_turn(c, "house keeping")
+    run = campaigns.get_run(c, run_id)
+    return run is not None and run.status in campaigns.LIVE
 
 
 def give_up(c: Connection, house: House, row: MessageRow, now: int, reason: str = NO_WORD) -> None:
