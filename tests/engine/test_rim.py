@@ -6,10 +6,9 @@ from typing import Any
 
 import structlog
 
-from campana.core.exchange import Hook, Request
+from campana.core.exchange import Hook, HookRow, Request
 from campana.core.ids import new_id
 from campana.engine import launch
-from campana.engine.rehearse import Kept
 from campana.engine.worker import turn
 from campana.standin.faults import Faults, Rule
 from campana.store import contacts, inbox
@@ -98,10 +97,10 @@ async def test_stop_does_not_rewrite_what_was_over_long_ago(world: World) -> Non
     assert await world.outcome_of(ANA) == "replied"
 
 
-def hook_of(world: World, integration: str, body: bytes) -> Kept:
+def hook_of(world: World, integration: str, body: bytes) -> HookRow:
     now = world.clock.now()
     url = f"http://127.0.0.1/hooks/{integration}"
-    return Kept(new_id(now), integration, "POST", url, {}, body, now)
+    return HookRow(new_id(now), integration, "POST", url, {}, body, now)
 
 
 async def strays(world: World) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from campana.clock import VirtualClock
-from campana.core.exchange import Hook, Request, Response
-from campana.core.ids import Id, new_id
+from campana.core.exchange import Hook, HookRow, Request, Response
+from campana.core.ids import new_id
 from campana.core.message import Lost, Unsent
 from campana.engine.house import House
 from campana.engine.worker import next_moment, turn
@@ -26,19 +25,6 @@ class Vendors(Protocol):
     def next_due(self) -> int | None: ...
 
     def done(self, webhook: Any, answer: int | None, now: int) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A webhook as the inbox keeps it."""
-
-    id: Id
-    integration: str
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-    at: int
 
 
 class Rehearsal:
@@ -91,6 +77,6 @@ class Rehearsal:
         hook = Hook(request.method, request.url, headers, request.body, now)
         if not account.channel.verify(account.settings, hook):
             return 403
-        row = Kept(new_id(now), name, request.method, request.url, headers, request.body, now)
+        row = HookRow(new_id(now), name, request.method, request.url, headers, request.body, now)
         await house.db.run(inbox.put, [row])
         return account.channel.parse_webhook(account.settings, hook)[1].code
