@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Column, Connection, bindparam, func, insert, literal, select, update
 
@@ -235,8 +233,3 @@ def abandoned(c: Connection, now: int, everything: bool = False) -> list[Unit]:
 def next_ready(c: Connection) -> int | None:
     """When the next unit nobody works on may be taken."""
     return c.scalar(select(func.min(unit.c.ready_at)).where(unit.c.token.is_(None)))
-
-
-def counts(c: Connection) -> Sequence[Any]:
-    """How many units there are in hands and waiting."""
-    return c.execute(select(unit.c.token.is_not(None), func.count()).group_by(unit.c.token.is_not(None))).all()
