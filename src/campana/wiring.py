@@ -205,7 +205,7 @@ async def open_installation(
                 upkeeping.cancel()
                 await asyncio.gather(upkeeping, return_exceptions=True)
             if journal:
-                journal.close()
+                journal.close(forget=installation is None or not installation.worker.unfinished)
             if wire:
                 await wire.close()
             db.close()

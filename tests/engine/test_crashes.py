@@ -14,6 +14,7 @@ from campana.engine import recover, send, wake
 from campana.engine.journal import HEAD, Journal
 from campana.engine.worker import claim, pump
 from campana.standin.faults import Faults, ReceiptOdds
+from campana.store.units import Unit
 from tests.engine.conftest import Worlds
 from tests.engine.world import NINE, SECOND, Killed, World, numbers, sms, whatsapp
 
@@ -113,15 +114,21 @@ def test_a_journal_that_has_gone_round_says_nothing_of_what_gave_way(tmp_path: P
     assert [second.has(token, one) for one in ids] == [None, None, True, True, True, True, False, False]
 
 
-async def started(world: World) -> tuple[Any, Any]:
-    """A unit in a worker's hands whose first chunk is written down and not yet called."""
+async def claimed(world: World) -> Unit:
+    """A unit in a worker's hands."""
     house, now = world.house, world.clock.now
     await pump(house)
     await house.db.run(wake.enrol, house, now())
     await pump(house)
     unit = await house.db.run(claim, house, now())
     assert unit is not None
-    return unit, await house.db.run(send.start, house, unit, now())
+    return unit
+
+
+async def started(world: World) -> tuple[Unit, Any]:
+    """A unit in a worker's hands whose first chunk is written down and not yet called."""
+    unit = await claimed(world)
+    return unit, await world.house.db.run(send.start, world.house, unit, world.clock.now())
 
 
 @pytest.mark.both_databases
@@ -149,11 +156,7 @@ async def test_a_worker_that_lost_its_lease_before_its_start_starts_nothing(worl
     world = await worlds(pace=4000)
     await world.launch(sms(), people=PEOPLE)
     house = world.house
-    await pump(house)
-    await house.db.run(wake.enrol, house, world.clock.now())
-    await pump(house)
-    late = await house.db.run(claim, house, world.clock.now())
-    assert late is not None
+    late = await claimed(world)
     await world.outlast_leases()
     assert await send.send_unit(house, late) == 0
     await world.play(hours=1)
@@ -178,3 +181,18 @@ async def test_nothing_is_sent_twice_when_a_restart_meets_a_reply_and_a_follow_u
     assert (balance.lost, balance.twice) == (0, 0)
     assert await world.outcome_of(PEOPLE[3]) == "replied"
     assert sum((await world.outcomes()).values()) == 4
+
+
+async def test_a_worker_that_could_not_give_a_unit_back_leaves_its_journal_to_whoever_recovers_it(world: World) -> None:
+    async def breaks(*_: Any) -> Any:
+        raise RuntimeError("broken before the call")
+
+    await world.launch(whatsapp(), people=PEOPLE)
+    unit = await claimed(world)
+    world.house.exchange = breaks
+    await world.installation.worker._send_unit(unit)
+    assert {tuple(await world.statuses_of(phone)) for phone in PEOPLE} == {("preparing",)}
+    await world.restart(keep_journal=False)  # what closing leaves, no more
+    assert "uncertain" not in {status for phone in PEOPLE for status in await world.statuses_of(phone)}
+    await world.play(hours=1)
+    assert sorted(line.to for line in world.accepted()) == PEOPLE

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from campana.core.ids import new_id
 from campana.engine.cut import cut
-from campana.store import accounts, campaigns, inbox, partitions, recipients, units
+from campana.store import accounts, campaigns, contacts, inbox, partitions, recipients, units
 from campana.store.database import Database
 from tests.store.conftest import NOW, Begin, a_run
 
@@ -61,6 +61,29 @@ def test_who_waited_for_a_sender_sees_the_finish_that_came_meanwhile(engine: Eng
     waiting.join()
     assert seen[0] is not None
     assert seen[0].run_status == "ended"
+
+
+@pytest.mark.postgresql_only
+def test_a_person_who_writes_while_they_are_enrolled_stays_one_person(engine: Engine, begin: Begin) -> None:
+    names = ["wa_id:525510000000", "phone:+525510000000"]
+    with begin() as c:
+        run = a_run(c, [("+525510000000", None)])
+    found: list[bytes] = []
+    with engine.connect() as other, other.begin():
+        recipients.enrol(other, run, 10, NOW)
+        writing = threading.Thread(target=lambda: found.append(_find(engine, run.workspace_id, names)))
+        writing.start()
+        _until_somebody_waits(engine)
+    writing.join()
+    with begin() as c:
+        owners = {contacts.find(c, run.workspace_id, [name]) for name in names}
+        people = c.execute(text("SELECT id FROM contact")).scalars().all()
+    assert owners == set(people) == set(found)
+
+
+def _find(engine: Engine, workspace_id: bytes, names: list[str]) -> bytes:
+    with engine.connect() as c, c.begin():
+        return contacts.find_or_make(c, workspace_id, names, NOW)
 
 
 def _look(engine: Engine, unit: units.Unit) -> units.Gates | None:

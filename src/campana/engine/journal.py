@@ -112,9 +112,10 @@ class Journal:
             if path != self._path(self.name) and (everything or _given_up(path, old)):
                 path.unlink(missing_ok=True)
 
-    def close(self) -> None:
-        """Nothing more begins, and nothing is left to recover."""
-        self._path(self.name).unlink(missing_ok=True)
+    def close(self, forget: bool = True) -> None:
+        """Nothing more begins. When units of ours are left to recover, the journal stays for whoever does it."""
+        if forget:
+            self._path(self.name).unlink(missing_ok=True)
         self._map.close()
         os.close(self._file)
 

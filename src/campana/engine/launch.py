@@ -98,8 +98,6 @@ def launch(
     c: Connection, house: House, workspace_id: Id, file: CampaignFile, definition: str, audience_id: Id, starts_at: int, now: int
 ) -> Id:
     """Makes the campaign and its run in one transaction. Returns the run. A second of the same name is refused."""
-    if campaigns.find_by_name(c, workspace_id, file.name) is not None:
-        raise Refused(f"There is already a campaign named {file.name!r}. Choose another name.")
     audience = audiences.facts(c, audience_id)
     if not audience.offered:
         raise Refused("Nobody of the audience can be written to. Fix the flagged rows, or choose another file.")
@@ -108,6 +106,8 @@ def launch(
     check_fields(plan, columns)
     _check_reach(c, house, plan, audience_id)
     campaign_id = campaigns.create(c, workspace_id, file.name, "one_time", definition, file.tags, now)
+    if campaign_id is None:
+        raise Refused(f"There is already a campaign named {file.name!r}. Choose another name.")
     run_id = _free_id(c, now)
     campaigns.add_run(
         c,

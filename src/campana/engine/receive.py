@@ -48,10 +48,11 @@ VENDOR_RULE = "told by the vendor"
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One event with the account it came by."""
+    """One event with the account it came by, and when it came."""
 
     account: Account
     event: Told
+    at: int
 
 
 def receive(c: Connection, house: House, now: int, limit: int = BATCH, only: Id | None = None) -> int:
@@ -120,7 +121,7 @@ def _parse(c: Connection, house: House, row: Any) -> list[Heard]:
         return []
     hook = Hook(row.method, row.url, HEADERS.decode(row.headers), row.body, row.at)
     events, _ = account.channel.parse_webhook(account.settings, hook)
-    return [Heard(account, event) for event in events]
+    return [Heard(account, event, row.at) for event in events]
 
 
 def apply(c: Connection, house: House, told: Sequence[Heard], now: int) -> None:
@@ -130,7 +131,7 @@ def apply(c: Connection, house: House, told: Sequence[Heard], now: int) -> None:
         _take_receipts(c, house, receipts, now)
     for one in told:
         if not isinstance(one.event, Receipt):
-            _take(c, house, one.account, one.event, now)
+            _take(c, house, one.account, one.event, one.at, now)
 
 
 # --- receipts ---------------------------------------------------------------------------------------------------------------
@@ -209,13 +210,13 @@ def _take_receipt(
 # --- what people write ------------------------------------------------------------------------------------------------------
 
 
-def _take(c: Connection, house: House, account: Account, event: Told, now: int) -> None:
+def _take(c: Connection, house: House, account: Account, event: Told, at: int, now: int) -> None:
     workspace_id = workspace_of(c, account)
     if isinstance(event, Inbound):
-        _take_inbound(c, house, account, workspace_id, event, now)
+        _take_inbound(c, house, account, workspace_id, event, at, now)
     elif isinstance(event, Preference):
         contact_id = contacts.find_or_make(c, workspace_id, event.aliases, now)
-        _take_wish(c, house, account, workspace_id, contact_id, event.wish, VENDOR_RULE, event.scope, now)
+        _take_wish(c, house, account, workspace_id, contact_id, event.wish, VENDOR_RULE, event.scope, at, now)
     elif isinstance(event, TemplateChanged):
         accounts.change_template(c, account.id, event.name, event.language, event.status, event.category, event.at)
     elif isinstance(event, AddressChanged):
@@ -228,7 +229,7 @@ def _take(c: Connection, house: House, account: Account, event: Told, now: int) 
         inbox.keep_strays(c, workspace_id, account.name, [event.words], now)
 
 
-def _take_inbound(c: Connection, house: House, account: Account, workspace_id: Id, event: Inbound, now: int) -> None:
+def _take_inbound(c: Connection, house: House, account: Account, workspace_id: Id, event: Inbound, at: int, now: int) -> None:
     """A reply ends the journey it belongs to; STOP reaches all of the person's journeys."""
     quoted = messages.by_vendor_id(c, workspace_id, event.quotes) if event.quotes else None
     contact_id = _whose(c, workspace_id, event, quoted, now)
@@ -260,7 +261,7 @@ def _take_inbound(c: Connection, house: House, account: Account, workspace_id: I
     wish = event.wish or wish_of(event.text)
     if wish is Wish.STOP or (wish is Wish.START and _is_suppressed(c, workspace_id, contact_id, medium)):
         rule = VENDOR_RULE if event.wish else WORDS_RULE
-        _take_wish(c, house, account, workspace_id, contact_id, wish, rule, event.text, now, theirs)
+        _take_wish(c, house, account, workspace_id, contact_id, wish, rule, event.text, at, now, theirs)
     elif theirs is not None:
         changes = Changes(now)
         changes.advance(theirs, Event(Happening.REPLIED, now), house.plan_of_run(c, theirs.run_id).shape)
@@ -302,18 +303,22 @@ def _take_wish(
     wish: Wish,
     rule: str,
     proof: str,
+    at: int,
     now: int,
     theirs: Person | None = None,
 ) -> None:
-    """STOP ends every journey that is not over, and is the last word of the one it answers; START lifts it."""
+    """STOP ends every journey that is not over, and is the last word of the one it answers; START lifts it.
+
+    They count in the order in which they came (`at`), for several workers may understand them in another one.
+    """
     medium = account.channel.suppresses
     addresses = _addresses(c, contact_id)
     if wish is Wish.START:
-        suppressions.lift(c, workspace_id, addresses, medium)
+        suppressions.lift(c, workspace_id, addresses, medium, at)
         return
     if wish is not Wish.STOP:
         return
-    suppressions.suppress(c, workspace_id, addresses, medium, now, rule, proof)
+    suppressions.suppress(c, workspace_id, addresses, medium, at, rule, proof)
     changes = Changes(now)
     for person in recipients.of_contact(c, contact_id):
         if person.journey.stage is not Stage.DONE or (theirs is not None and person.id == theirs.id):

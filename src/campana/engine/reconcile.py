@@ -126,7 +126,7 @@ def settle(
     if fresh.status >= Status.QUEUED:
         messages.ask_again(c, row.id, None, row.asks + 1 if asked.failed else ENOUGH_ASKED)
         if asked.receipt and asked.receipt.status > fresh.status:
-            apply(c, house, [Heard(account, _with_id(asked.receipt, row.id))], now)
+            apply(c, house, [Heard(account, _with_id(asked.receipt, row.id), now)], now)
         return
     if asked.failed is not None:
         messages.ask_again(c, row.id, now + house.durations.of(30 * SECOND), row.asks)
@@ -136,7 +136,7 @@ def settle(
     ours = min((one for one in free if look_up.matches(outgoing, one)), key=lambda one: one.created_at, default=None)
     if ours is not None:
         receipt = ours.receipt or Receipt(ours.vendor_id, Status.QUEUED, now)
-        apply(c, house, [Heard(account, _with_id(receipt, row.id))], now)
+        apply(c, house, [Heard(account, _with_id(receipt, row.id), now)], now)
     elif row.asks + 1 < len(look_up.asks):
         wait = look_up.asks[row.asks + 1] - look_up.asks[row.asks]
         messages.ask_again(c, row.id, now + house.durations.of(wait), row.asks + 1)

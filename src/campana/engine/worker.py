@@ -119,6 +119,7 @@ class Worker:
         self.stopping = asyncio.Event()
         self.trouble: Exception | None = None
         self.sending: set[asyncio.Task[None]] = set()
+        self.unfinished = 0  # units that could not be given back: somebody must recover them
         self.hands = asyncio.Semaphore(SENDERS)
         self.turning: dict[str, asyncio.Task[None]] = {}
         wheels: dict[Role, dict[str, Wheel]] = {
@@ -220,8 +221,10 @@ class Worker:
 
     async def _send_unit(self, unit: Unit) -> None:
         async with self.hands:
+            self.unfinished += 1
             try:
                 await send_unit(self.house, unit, self.stopping)
+                self.unfinished -= 1
             except StoreTrouble as error:
                 self.trouble = error
                 self.stop()

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from campana.core.campaign import name_key, tag_of
 from campana.core.ids import Id, new_id
+from campana.store.dialect import counted, upsert
 from campana.store.schema import campaign, campaign_tag, run
 
 LIVE = ("scheduled", "sending", "paused")
@@ -65,12 +66,14 @@ def find_by_name(c: Connection, workspace_id: Id, name: str) -> Any:
     return c.execute(select(campaign.c.id, campaign.c.definition, campaign.c.name).where(*where)).first()
 
 
-def create(c: Connection, workspace_id: Id, name: str, kind: str, definition: str, tags: Iterable[str], now: int) -> Id:
-    """A new campaign with the tag made from its name and the others; the database refuses a second of the same name."""
+def create(c: Connection, workspace_id: Id, name: str, kind: str, definition: str, tags: Iterable[str], now: int) -> Id | None:
+    """A new campaign with the tag made from its name and the others; None when another one has that name, or gets it just now."""
     campaign_id = new_id(now)
     shown = " ".join(name.split())
     row = {"id": campaign_id, "workspace_id": workspace_id, "name": shown, "name_key": name_key(name), "kind": kind}
-    c.execute(insert(campaign).values(**row, definition=definition, created_at=now))
+    made = upsert(c, campaign).values(**row, definition=definition, created_at=now).on_conflict_do_nothing()
+    if not counted(c, made):
+        return None
     taken = c.scalars(select(campaign_tag.c.tag).where(campaign_tag.c.workspace_id == workspace_id).distinct()).all()
     default = tag_of(name, taken)
     wanted = [(default, True), *((tag, False) for tag in dict.fromkeys(tags) if tag != default)]

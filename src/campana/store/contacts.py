@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from campana.core.ids import Id, new_id
 from campana.store.dialect import locked, upsert
@@ -30,10 +30,12 @@ def find_or_make(c: Connection, workspace_id: Id, aliases: Sequence[str], now: i
         return found
     fresh = new_id(now)
     add_aliases(c, [(workspace_id, fresh, alias) for alias in aliases])
-    found = find(c, workspace_id, aliases) or fresh  # somebody else may have been faster
-    if found == fresh:
-        c.execute(upsert(c, contact).values(id=fresh, workspace_id=workspace_id, created_at=now))
-    return found
+    faster = next((owner for alias in aliases if (owner := find(c, workspace_id, [alias])) not in {None, fresh}), None)
+    if faster is not None:  # somebody else made this person meanwhile, perhaps by one name only
+        c.execute(update(address).where(address.c.contact_id == fresh).values(contact_id=faster))
+        return faster
+    c.execute(upsert(c, contact).values(id=fresh, workspace_id=workspace_id, created_at=now))
+    return fresh
 
 
 def lock(c: Connection, contact_id: Id) -> None:

@@ -134,6 +134,7 @@ suppression = Table(
     Column("value", Text, nullable=False),  # the address, normalised
     Column("medium", Text, nullable=False),  # as channels call it, or all
     Column("at", Micros, nullable=False),
+    Column("renewed_at", Micros, nullable=False),  # when the wish was last told: what was written before does not lift it
     Column("rule", Text, nullable=False),  # which rule said so
     Column("proof", Text, nullable=False),  # the words, the vendor's code or event
     Column("message_id", IdType),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, case, delete, select
 
 from campana.core.ids import Id
 from campana.store.dialect import SetStatement, given, upsert
@@ -30,13 +30,14 @@ def suppress(
     proof: str,
     message_id: Id | None = None,
 ) -> None:
-    """Nothing more goes to these addresses on that medium. What was known first stays: it is the proof."""
+    """Nothing more goes to these addresses on that medium, told at that time. What was known first stays: it is the proof."""
     rows = [
         {
             "workspace_id": workspace_id,
             "value": value,
             "medium": medium,
             "at": at,
+            "renewed_at": at,
             "rule": rule,
             "proof": proof,
             "message_id": message_id,
@@ -44,15 +45,20 @@ def suppress(
         for value in values
     ]
     if rows:
-        c.execute(upsert(c, suppression).on_conflict_do_nothing(), rows)
+        statement = upsert(c, suppression)
+        told = statement.excluded.renewed_at
+        latest = case((told > suppression.c.renewed_at, told), else_=suppression.c.renewed_at)
+        keys = ["workspace_id", "value", "medium"]
+        c.execute(statement.on_conflict_do_update(index_elements=keys, set_={"renewed_at": latest}), rows)
 
 
-def lift(c: Connection, workspace_id: Id, values: Iterable[str], medium: str) -> int:
-    """The person wants messages again. Returns how many entries were lifted."""
+def lift(c: Connection, workspace_id: Id, values: Iterable[str], medium: str, at: int) -> int:
+    """At that time the person wanted messages again; a later wish not to get any stays. Returns how many entries were lifted."""
     where = (
         suppression.c.workspace_id == workspace_id,
         suppression.c.value.in_(list(values)),
         suppression.c.medium.in_([medium, ALL]),
+        suppression.c.renewed_at <= at,
     )
     return c.execute(delete(suppression).where(*where)).rowcount
 
