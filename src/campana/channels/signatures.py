@@ -6,8 +6,9 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
-from urllib.parse import unquote_plus
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from urllib.parse import unquote, unquote_to_bytes
 
 from campana.core.exchange import Hook
 
@@ -24,24 +25,30 @@ def same(left: str, right: str) -> bool:
 
 def query_of(url: str) -> list[tuple[str, str]]:
     """The parameters of a URL, blank ones kept; none when there are too many."""
-    return _fields(url.partition("#")[0].partition("?")[2]) or []
+    return list(_fields(url.partition("#")[0].partition("?")[2]) or ())
 
 
 def form_of(body: bytes) -> list[tuple[str, str]] | None:
     """The parameters of a form, blank ones kept; None when there are too many."""
-    return _fields(body.decode("utf-8", "replace"))
+    found = _fields(body.decode("utf-8", "replace"))
+    return None if found is None else list(found)
 
 
-def _fields(text: str) -> list[tuple[str, str]] | None:
-    """As `urllib.parse.parse_qsl` has it, in a tenth of its time: a webhook's form is read three times on its way."""
+@lru_cache(maxsize=4)  # the same webhook is verified, then understood
+def _fields(text: str) -> tuple[tuple[str, str], ...] | None:
+    """As `urllib.parse.parse_qsl` has it, in a tenth of its time."""
     if text.count("&") >= MOST_FIELDS:
         return None
-    pairs = (pair.partition("=") for pair in text.split("&") if pair)
-    return [(_plain(name), _plain(value)) for name, _, value in pairs]
+    pairs = [pair.partition("=") for pair in text.replace("+", " ").split("&") if pair]
+    if "%" in text:
+        return tuple([(_plain(name), _plain(value)) for name, _, value in pairs])
+    return tuple([(name, value) for name, _, value in pairs])
 
 
 def _plain(part: str) -> str:
-    return unquote_plus(part, errors="replace") if "%" in part or "+" in part else part
+    if "%" not in part:
+        return part
+    return unquote_to_bytes(part).decode("utf-8", "replace") if part.isascii() else unquote(part, errors="replace")
 
 
 # --- Twilio: https://www.twilio.com/docs/usage/webhooks/webhooks-security ---------------------------------------------------
@@ -86,14 +93,13 @@ def _signed_parameters(hook: Hook) -> list[tuple[str, str]] | None:
     return [] if told is not None and same(hashlib.sha256(hook.body).hexdigest(), told) else None
 
 
-def _spellings(url: str) -> list[str]:
-    """The URL without a port and with one: Twilio signs the one or the other."""
+def _spellings(url: str) -> Iterator[str]:
+    """The URL as it is, then without its port or with the one it leaves out: Twilio signs the one or the other."""
     bare = url.partition("#")[0]
-    found = URL.fullmatch(bare)
-    if found is None:
-        return [bare]
-    scheme, host, port, rest = found[1], found[2], found[3], found[4] or ""
-    return [f"{scheme}://{host}{rest}", f"{scheme}://{host}:{port or DEFAULT_PORT[scheme]}{rest}"]
+    yield bare
+    if found := URL.fullmatch(bare):
+        scheme, host, port, rest = found[1], found[2], found[3], found[4] or ""
+        yield f"{scheme}://{host}{'' if port else ':' + DEFAULT_PORT[scheme]}{rest}"
 
 
 # --- Meta: https://developers.facebook.com/docs/graph-api/webhooks/getting-started ------------------------------------------

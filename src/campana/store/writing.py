@@ -131,6 +131,9 @@ class Writers:
 
     def _commit_group(self, connection: Connection, first: Job) -> None:
         """One transaction for all jobs that wait. When the database itself fails, each job gets one of its own."""
+        if not self._waiting:  # those that come from now on are the next group; one job alone needs no savepoint
+            self._commit_one(connection, first)
+            return
         group: list[Result] = []
         until = time.monotonic() + GATHER_SECONDS
         job: Job | None = first

@@ -80,8 +80,8 @@ def create_app(
     """Puts gateway and console together. What is not asked of a loopback name reaches the gateway and the probes only."""
     live = live or Live(console.changed)
     pages = secured(_pages(open_desk(console, live), console.secret))
-    front = _front(console.gateway, pages)
-    return Application(guard(front) if health is None else probed(health, guard(measured(health, front))), live)
+    rest = guard(pages) if health is None else probed(health, guard(measured(health, pages)))
+    return Application(_front(console.gateway, rest), live)
 
 
 def _pages(desk: Desk, secret: str) -> ASGIApp:
@@ -99,12 +99,12 @@ def _pages(desk: Desk, secret: str) -> ASGIApp:
     )
 
 
-def _front(gateway: ASGIApp | None, pages: ASGIApp) -> ASGIApp:
-    """The gateway is asked before anything of the console runs."""
+def _front(gateway: ASGIApp | None, rest: ASGIApp) -> ASGIApp:
+    """The gateway is asked before anything else runs."""
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         hook = scope["type"] == ScopeType.HTTP and scope["path"].startswith(HOOKS)
-        await (gateway if hook and gateway is not None else pages)(scope, receive, send)
+        await (gateway if hook and gateway is not None else rest)(scope, receive, send)
 
     return front
 

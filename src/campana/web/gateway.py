@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -102,21 +103,23 @@ class Gateway:
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > longest:
             return TOO_LONG
-        message: Mapping[str, Any] = {"more_body": True}
-        body, size = [], 0
+        task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # a coroutine always runs in one
+        late: list[bool] = []
+
+        def give_up() -> None:
+            late.append(True)
+            task.cancel()
+
+        # What asyncio.timeout does, for a tenth of its price: a seventh of all that a webhook costs.
+        timer = asyncio.get_running_loop().call_later(self._body_seconds, give_up)
         try:
-            async with asyncio.timeout(self._body_seconds):
-                while message.get("more_body"):
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        return None
-                    body.append(message.get("body", b""))
-                    size += len(body[-1])
-                    if size > longest:
-                        return TOO_LONG
-        except TimeoutError:
-            return TOO_SLOW
-        return b"".join(body)
+            return await _whole(receive, longest)
+        except asyncio.CancelledError:
+            if late and task.uncancel() == 0:
+                return TOO_SLOW
+            raise
+        finally:
+            timer.cancel()
 
     def _challenged(self, name: str, channel: Channel, settings: Any, hook: Hook) -> Answer:
         """A vendor's question before it sends webhooks: nothing is stored."""
@@ -173,6 +176,24 @@ class Gateway:
         return REFUSED
 
 
+async def _whole(receive: Receive, longest: int) -> bytes | Answer | None:
+    """The whole body; TOO_LONG as soon as it is; None when the vendor has gone."""
+    message: Mapping[str, Any] = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        return body if len(body) <= longest else TOO_LONG
+    pieces, size = [], 0
+    while message["type"] == "http.request":
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > longest:
+            return TOO_LONG
+        if not message.get("more_body"):
+            return b"".join(pieces)
+        message = await receive()
+    return None
+
+
 def headers_of(scope: Scope) -> dict[str, str]:
     """The headers of a request, names in lower case, repeated ones joined."""
     found: dict[str, str] = {}
@@ -191,12 +212,17 @@ def target_of(scope: HTTPScope) -> str:
 
 async def say(send: Send, answer: Answer) -> None:
     """Sends one whole answer that no browser takes for anything but what it says it is."""
-    kind = answer.content_type.encode("latin-1", "replace")
-    headers = [
-        (b"content-type", kind if kind.isascii() and kind.decode().isprintable() else b"text/plain"),
-        (b"content-length", b"%d" % len(answer.body)),
-        (b"x-content-type-options", b"nosniff"),
-        *MORE_HEADERS.get(answer.code, ()),
-    ]
+    headers = list(_headers(answer.code, answer.content_type, len(answer.body)))
     await send({"type": "http.response.start", "status": answer.code, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+@lru_cache(maxsize=64)  # most answers are one of a few
+def _headers(code: int, content_type: str, length: int) -> tuple[tuple[bytes, bytes], ...]:
+    kind = content_type.encode("latin-1", "replace")
+    return (
+        (b"content-type", kind if kind.isascii() and kind.decode().isprintable() else b"text/plain"),
+        (b"content-length", b"%d" % length),
+        (b"x-content-type-options", b"nosniff"),
+        *MORE_HEADERS.get(code, ()),
+    )
