@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from campana.core.ids import Id
-from campana.store.dialect import insert_many
+from campana.store.copying import load_many
 from campana.store.schema import audience, audience_row
 
 
@@ -28,7 +28,7 @@ def create(c: Connection, audience_id: Id, workspace_id: Id, file_name: str, fin
 
 def add_rows(c: Connection, audience_id: Id, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as {number, cells, phone, email, issues, left_out}; cells and issues are JSON text."""
-    insert_many(c, audience_row, [{**row, "audience_id": audience_id} for row in rows])
+    load_many(c, audience_row, rows, audience_id=audience_id)
 
 
 def finish(c: Connection, audience_id: Id, rows: int, offered: int, summary: str) -> None:

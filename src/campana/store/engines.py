@@ -106,7 +106,7 @@ def _sqlite(url: URL, max_pages: int | None) -> Engine:
             "synchronous": "FULL",
             "foreign_keys": "ON",
             "temp_store": "MEMORY",
-            "cache_size": "-65536",
+            "cache_size": "-24576",
             "wal_autocheckpoint": "4000",
         }
         if max_pages:
