@@ -1,0 +1,47 @@
+"""All tables. Every row belongs to a workspace; `workspace_id` comes first in every key that people's data is found by.
+
+Times are UTC microseconds, ids 16 bytes, JSON is kept as text the database never looks into.
+"""
+
+from __future__ import annotations
+
+from campana.store.schema.audiences import audience, audience_row
+from campana.store.schema.base import metadata
+from campana.store.schema.campaigns import campaign, campaign_tag, decision, exchange, flow, message, recipient, run, unit
+from campana.store.schema.contacts import address, contact, contact_channel, suppression
+from campana.store.schema.figures import counter, counter_delta, outbox
+from campana.store.schema.heard import conversation, inbound, inbox, stray, turn
+from campana.store.schema.integrations import integration, sender, template
+from campana.store.schema.workspaces import audit, workspace
+
+__all__ = [
+    "address",
+    "audience",
+    "audience_row",
+    "audit",
+    "campaign",
+    "campaign_tag",
+    "contact",
+    "contact_channel",
+    "conversation",
+    "counter",
+    "counter_delta",
+    "decision",
+    "exchange",
+    "flow",
+    "inbound",
+    "inbox",
+    "integration",
+    "message",
+    "metadata",
+    "outbox",
+    "recipient",
+    "run",
+    "sender",
+    "stray",
+    "suppression",
+    "template",
+    "turn",
+    "unit",
+    "workspace",
+]

@@ -1,0 +1,58 @@
+"""Vendor accounts, the senders of each, and the templates that a vendor has approved."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, PrimaryKeyConstraint, Table, Text, UniqueConstraint, text
+
+from campana.store.schema.base import an_id, metadata, of_workspace
+from campana.store.types import IdType, Micros
+
+integration = Table(
+    "integration",
+    metadata,
+    an_id(),
+    of_workspace(),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("last_error", Text),
+    Column("created_at", Micros, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+)
+
+sender = Table(
+    "sender",
+    metadata,
+    an_id(),
+    of_workspace(),
+    Column("integration_id", IdType, ForeignKey("integration.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("rate", Float, nullable=False),  # messages or segments a second, as the channel counts
+    Column("tat", Micros, nullable=False, server_default=text("0")),  # when its pace has caught up with what was reserved
+    Column("daily_limit", Integer),
+    Column("day", Integer, nullable=False, server_default=text("0")),  # UTC day since 1970 that `day_used` counts
+    Column("day_used", Integer, nullable=False, server_default=text("0")),
+    Column("paused_at", Micros),
+    Column("trouble", Text),  # why it is paused or slow, in words
+    Column("setbacks", Integer, nullable=False, server_default=text("0")),  # vendor not reached this many times running
+    Column("created_at", Micros, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+)
+
+template = Table(
+    "template",
+    metadata,
+    of_workspace(),
+    Column("integration_id", IdType, ForeignKey("integration.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("parameter_format", Text, nullable=False),
+    Column("components", Text, nullable=False),
+    Column("vendor_id", Text, nullable=False),
+    Column("changed_at", Micros, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "integration_id", "name", "language"),
+)
