@@ -25,6 +25,7 @@ from campana.store.units import Unit
 SENDERS = 8
 SHORTEST_REST = 0.2
 LONGEST_REST = 1.0
+GATHER = 0.05  # seconds in which webhooks gather: a hundred in one transaction cost a third of a hundred alone
 
 
 class Role(StrEnum):
@@ -193,6 +194,8 @@ class Worker:
         if done:
             self.house.wake("pump")
             self.house.wake("live")
+        if 0 < done < receive.BATCH:
+            await asyncio.sleep(GATHER)
         return done
 
     async def _reconcile(self) -> int:
