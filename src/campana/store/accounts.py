@@ -44,7 +44,8 @@ def ensure_workspace(c: Connection, name: str, now: int) -> Id:
 def put_integration(c: Connection, workspace_id: Id, name: str, kind: str, now: int) -> Id:
     """The integration of that name, made or brought to that kind."""
     found = derived_id(workspace_id, "integration", name)
-    row = {"id": found, "workspace_id": workspace_id, "name": name, "kind": kind, "created_at": now}
+    row: dict[str, Any] = {"id": found, "workspace_id": workspace_id, "name": name, "kind": kind, "hook": name}
+    row |= {"credentials": b"", "from_file": True, "changed_at": now, "created_at": now}
     c.execute(upsert(c, integration).values(row).on_conflict_do_update(index_elements=["id"], set_={"kind": kind}))
     return found
 

@@ -5,14 +5,14 @@ Times are UTC microseconds, ids 16 bytes, JSON is kept as text the database neve
 
 from __future__ import annotations
 
-from campana.store.schema.audiences import audience, audience_row
+from campana.store.schema.audiences import audience, audience_row, job, upload
 from campana.store.schema.base import metadata
 from campana.store.schema.campaigns import campaign, campaign_tag, decision, exchange, flow, message, recipient, run, unit
 from campana.store.schema.contacts import address, contact, contact_channel, suppression
 from campana.store.schema.figures import counter, counter_delta, outbox
 from campana.store.schema.heard import conversation, inbound, inbox, stray, turn
 from campana.store.schema.integrations import integration, sender, template
-from campana.store.schema.workspaces import audit, workspace
+from campana.store.schema.workspaces import audit, identity, link, membership, session, throttle, user, workspace
 
 __all__ = [
     "address",
@@ -29,19 +29,27 @@ __all__ = [
     "decision",
     "exchange",
     "flow",
+    "identity",
     "inbound",
     "inbox",
     "integration",
+    "job",
+    "link",
+    "membership",
     "message",
     "metadata",
     "outbox",
     "recipient",
     "run",
     "sender",
+    "session",
     "stray",
     "suppression",
     "template",
+    "throttle",
     "turn",
     "unit",
+    "upload",
+    "user",
     "workspace",
 ]

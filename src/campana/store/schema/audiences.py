@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import Boolean, Column, Index, PrimaryKeyConstraint, Table, Text, text
 
 from campana.store.schema.base import an_id, metadata, of_workspace
-from campana.store.types import Count, IdType, Micros, RowNumber
+from campana.store.types import Count, IdType, Micros, Packed, RowNumber
 
 audience = Table(
     "audience",
@@ -19,7 +19,20 @@ audience = Table(
     Column("rows", Count, nullable=False, server_default=text("0")),
     Column("offered", Count, nullable=False, server_default=text("0")),
     Column("summary", Text, nullable=False, server_default=text("'{}'")),
+    Column("spec", Text, nullable=False, server_default=text("'{}'")),  # JSON of core.campaign.AudienceSpec: how it is read
+    Column("reading", Text, nullable=False, server_default=text("'{}'")),  # JSON: separator and encoding, as chosen by people
+    Column("trouble", Text),  # why the file cannot be read as it is
     Column("created_at", Micros, nullable=False),
+)
+
+# The file itself, in pieces, so that any process can read it again in another way.
+upload = Table(
+    "upload",
+    metadata,
+    Column("audience_id", IdType, nullable=False),
+    Column("number", RowNumber, nullable=False),
+    Column("body", Packed, nullable=False),
+    PrimaryKeyConstraint("audience_id", "number"),
 )
 
 audience_row = Table(
@@ -33,4 +46,30 @@ audience_row = Table(
     Column("issues", Text),  # JSON list of issues, each with its column; NULL when there are none
     Column("left_out", Text),  # why the row is not offered; NULL when it is
     PrimaryKeyConstraint("audience_id", "number"),
+)
+# What people look at first: the rows that something is wrong with.
+Index(
+    "audience_row_flagged",
+    audience_row.c.audience_id,
+    audience_row.c.number,
+    sqlite_where=text("issues IS NOT NULL"),
+    postgresql_where=text("issues IS NOT NULL"),
+)
+
+# Long work that somebody waits for: reading a file, counting what a launch would send.
+job = Table(
+    "job",
+    metadata,
+    an_id(),
+    of_workspace(),
+    Column("kind", Text, nullable=False),  # import, estimate, export
+    Column("object_id", IdType, nullable=False),
+    Column("done", Count, nullable=False, server_default=text("0")),
+    Column("total", Count),  # NULL: nobody knows yet
+    Column("result", Text),  # JSON
+    Column("trouble", Text),  # why it failed, in words
+    Column("started_at", Micros, nullable=False),
+    Column("beat_at", Micros, nullable=False),  # whoever works on it says so; long ago: it is dead
+    Column("finished_at", Micros),
+    Index("job_object", "object_id", "kind"),
 )

@@ -27,8 +27,11 @@ campaign = Table(
     Column("name", Text, nullable=False),
     Column("name_key", Text, nullable=False),
     Column("kind", Text, nullable=False),  # one_time, recurring, triggered
-    Column("definition", Text, nullable=False),  # JSON, as people wrote it
-    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("definition", Text, nullable=False),  # JSON, as people wrote it; of a draft: core.draft.Draft
+    Column("version", Integer, nullable=False, server_default=text("1")),  # of two editors, one sees the other's
+    Column("audience_id", IdType),  # of a draft
+    Column("changed_by", IdType),
+    Column("changed_at", Micros),
     Column("archived_at", Micros),
     Column("created_at", Micros, nullable=False),
     UniqueConstraint("workspace_id", "name_key"),

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, PrimaryKeyConstraint, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from campana.store.schema.base import an_id, metadata, of_workspace
-from campana.store.types import IdType, Micros
+from campana.store.types import IdType, Micros, Packed
 
 integration = Table(
     "integration",
@@ -14,10 +26,16 @@ integration = Table(
     of_workspace(),
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("hook", Text, nullable=False, unique=True),  # its address under /hooks/
+    Column("credentials", Packed, nullable=False),  # JSON of the channel's settings, sealed
+    Column("from_file", Boolean, nullable=False, server_default=text("false")),  # campana.toml says what it is
     Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("checked_at", Micros),  # when the vendor last took its credentials
     Column("last_error", Text),
+    Column("changed_at", Micros, nullable=False),
     Column("created_at", Micros, nullable=False),
     UniqueConstraint("workspace_id", "name"),
+    Index("integration_changed", "changed_at"),
 )
 
 sender = Table(

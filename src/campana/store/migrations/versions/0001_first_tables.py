@@ -36,6 +36,9 @@ def upgrade() -> None:
         sa.Column("rows", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("offered", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("summary", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("spec", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("reading", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("trouble", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("audience_pkey")),
     )
@@ -50,16 +53,32 @@ def upgrade() -> None:
         sa.Column("left_out", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("audience_id", "number", name=op.f("audience_row_pkey")),
     )
+    with op.batch_alter_table("audience_row", schema=None) as batch_op:
+        batch_op.create_index(
+            "audience_row_flagged",
+            ["audience_id", "number"],
+            unique=False,
+            sqlite_where=sa.text("issues IS NOT NULL"),
+            postgresql_where=sa.text("issues IS NOT NULL"),
+        )
+
     op.create_table(
         "audit",
         sa.Column("id", IdType(), nullable=False),
         sa.Column("workspace_id", IdType(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", IdType(), nullable=True),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("what", sa.Text(), nullable=False),
         sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("object_id", IdType(), nullable=True),
+        sa.Column("details", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("address", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("audit_pkey")),
     )
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index("audit_workspace", ["workspace_id", "id"], unique=False)
+
     op.create_table(
         "campaign",
         sa.Column("id", IdType(), nullable=False),
@@ -69,6 +88,9 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("definition", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("audience_id", IdType(), nullable=True),
+        sa.Column("changed_by", IdType(), nullable=True),
+        sa.Column("changed_at", sa.BigInteger(), nullable=True),
         sa.Column("archived_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("campaign_pkey")),
@@ -185,12 +207,58 @@ def upgrade() -> None:
         sa.Column("workspace_id", IdType(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("hook", sa.Text(), nullable=False),
+        sa.Column("credentials", Packed(), nullable=False),
+        sa.Column("from_file", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("checked_at", sa.BigInteger(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("integration_pkey")),
+        sa.UniqueConstraint("hook", name=op.f("integration_hook_key")),
         sa.UniqueConstraint("workspace_id", "name", name=op.f("integration_workspace_id_name_key")),
     )
+    with op.batch_alter_table("integration", schema=None) as batch_op:
+        batch_op.create_index("integration_changed", ["changed_at"], unique=False)
+
+    op.create_table(
+        "job",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("object_id", IdType(), nullable=False),
+        sa.Column("done", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("trouble", sa.Text(), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("beat_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("job_pkey")),
+    )
+    with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.create_index("job_object", ["object_id", "kind"], unique=False)
+
+    op.create_table(
+        "link",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("token_hash", Packed(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=True),
+        sa.Column("user_id", IdType(), nullable=True),
+        sa.Column("email", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.Column("role", sa.Text(), nullable=True),
+        sa.Column("made_by", IdType(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("link_pkey")),
+        sa.UniqueConstraint("token_hash", name=op.f("link_token_hash_key")),
+    )
+    with op.batch_alter_table("link", schema=None) as batch_op:
+        batch_op.create_index("link_workspace", ["workspace_id"], unique=False)
+
     op.create_table(
         "message",
         sa.Column("id", IdType(), nullable=False),
@@ -236,13 +304,6 @@ def upgrade() -> None:
             postgresql_where=sa.text("ask_at IS NOT NULL"),
         )
         batch_op.create_index(
-            "message_vendor",
-            ["vendor_id"],
-            unique=False,
-            sqlite_where=sa.text("vendor_id IS NOT NULL"),
-            postgresql_where=sa.text("vendor_id IS NOT NULL"),
-        )
-        batch_op.create_index(
             "message_open",
             ["unit_id"],
             unique=False,
@@ -250,6 +311,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("status = 10"),
         )
         batch_op.create_index("message_recipient", ["recipient_id"], unique=False)
+        batch_op.create_index(
+            "message_vendor",
+            ["vendor_id"],
+            unique=False,
+            sqlite_where=sa.text("vendor_id IS NOT NULL"),
+            postgresql_where=sa.text("vendor_id IS NOT NULL"),
+        )
 
     op.create_table(
         "outbox",
@@ -283,7 +351,7 @@ def upgrade() -> None:
         sa.Column("reached_at", sa.BigInteger(), nullable=True),
         sa.Column("flags", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("outcome", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("reason", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("reason", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("recipient_pkey")),
     )
     with op.batch_alter_table("recipient", schema=None) as batch_op:
@@ -296,18 +364,14 @@ def upgrade() -> None:
             postgresql_where=sa.text("due_at IS NOT NULL AND unit_id IS NULL"),
         )
         batch_op.create_index(
-            "recipient_open",
-            ["id"],
-            unique=False,
-            sqlite_where=sa.text("stage < 4"),
-            postgresql_where=sa.text("stage < 4"),
-        )
-        batch_op.create_index(
             "recipient_key",
             ["workspace_id", "key"],
             unique=True,
             sqlite_where=sa.text("key IS NOT NULL"),
             postgresql_where=sa.text("key IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "recipient_open", ["id"], unique=False, sqlite_where=sa.text("stage < 4"), postgresql_where=sa.text("stage < 4")
         )
 
     op.create_table(
@@ -330,6 +394,14 @@ def upgrade() -> None:
         sa.Column("proof", sa.Text(), nullable=False),
         sa.Column("message_id", IdType(), nullable=True),
         sa.PrimaryKeyConstraint("workspace_id", "value", "medium", name=op.f("suppression_pkey")),
+    )
+    op.create_table(
+        "throttle",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("throttle_pkey")),
     )
     op.create_table(
         "turn",
@@ -365,9 +437,34 @@ def upgrade() -> None:
         batch_op.create_index("unit_ready", ["token", "lane", "ready_at"], unique=False)
 
     op.create_table(
+        "upload",
+        sa.Column("audience_id", IdType(), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("body", Packed(), nullable=False),
+        sa.PrimaryKeyConstraint("audience_id", "number", name=op.f("upload_pkey")),
+    )
+    op.create_table(
+        "user_account",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("email_key", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.Column("password", sa.Text(), nullable=True),
+        sa.Column("totp", Packed(), nullable=True),
+        sa.Column("totp_step", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("language", sa.Text(), nullable=True),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("user_account_pkey")),
+        sa.UniqueConstraint("email_key", name=op.f("user_account_email_key_key")),
+    )
+    op.create_table(
         "workspace",
         sa.Column("id", IdType(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("zone", sa.Text(), server_default=sa.text("'UTC'"), nullable=False),
+        sa.Column("hours", sa.Text(), nullable=True),
+        sa.Column("email_alpha", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("workspace_pkey")),
         sa.UniqueConstraint("name", name=op.f("workspace_name_key")),
@@ -381,6 +478,26 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("campaign_tag_campaign_id_fkey")),
         sa.PrimaryKeyConstraint("workspace_id", "campaign_id", "tag", name=op.f("campaign_tag_pkey")),
     )
+    op.create_table(
+        "identity",
+        sa.Column("issuer", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("user_id", IdType(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("identity_user_id_fkey")),
+        sa.PrimaryKeyConstraint("issuer", "subject", name=op.f("identity_pkey")),
+    )
+    op.create_table(
+        "membership",
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("user_id", IdType(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("membership_user_id_fkey")),
+        sa.PrimaryKeyConstraint("workspace_id", "user_id", name=op.f("membership_pkey")),
+    )
+    with op.batch_alter_table("membership", schema=None) as batch_op:
+        batch_op.create_index("membership_user", ["user_id"], unique=False)
+
     op.create_table(
         "run",
         sa.Column("id", IdType(), nullable=False),
@@ -432,6 +549,24 @@ def upgrade() -> None:
         sa.UniqueConstraint("workspace_id", "name", name=op.f("sender_workspace_id_name_key")),
     )
     op.create_table(
+        "session",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("token_hash", Packed(), nullable=False),
+        sa.Column("user_id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=True),
+        sa.Column("agent", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("session_user_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("session_pkey")),
+        sa.UniqueConstraint("token_hash", name=op.f("session_token_hash_key")),
+    )
+    with op.batch_alter_table("session", schema=None) as batch_op:
+        batch_op.create_index("session_user", ["user_id"], unique=False)
+
+    op.create_table(
         "template",
         sa.Column("workspace_id", IdType(), nullable=False),
         sa.Column("integration_id", IdType(), nullable=False),
@@ -466,24 +601,36 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("flow")
     op.drop_table("template")
+    with op.batch_alter_table("session", schema=None) as batch_op:
+        batch_op.drop_index("session_user")
+
+    op.drop_table("session")
     op.drop_table("sender")
     with op.batch_alter_table("run", schema=None) as batch_op:
         batch_op.drop_index("run_status")
         batch_op.drop_index("run_campaign")
 
     op.drop_table("run")
+    with op.batch_alter_table("membership", schema=None) as batch_op:
+        batch_op.drop_index("membership_user")
+
+    op.drop_table("membership")
+    op.drop_table("identity")
     op.drop_table("campaign_tag")
     op.drop_table("workspace")
+    op.drop_table("user_account")
+    op.drop_table("upload")
     with op.batch_alter_table("unit", schema=None) as batch_op:
         batch_op.drop_index("unit_ready")
 
     op.drop_table("unit")
     op.drop_table("turn")
+    op.drop_table("throttle")
     op.drop_table("suppression")
     op.drop_table("stray")
     with op.batch_alter_table("recipient", schema=None) as batch_op:
         batch_op.drop_index("recipient_open", sqlite_where=sa.text("stage < 4"), postgresql_where=sa.text("stage < 4"))
-        batch_op.drop_index("recipient_key", sqlite_where=sa.text("key IS NOT NULL"))
+        batch_op.drop_index("recipient_key", sqlite_where=sa.text("key IS NOT NULL"), postgresql_where=sa.text("key IS NOT NULL"))
         batch_op.drop_index(
             "recipient_due",
             sqlite_where=sa.text("due_at IS NOT NULL AND unit_id IS NULL"),
@@ -494,18 +641,27 @@ def downgrade() -> None:
     op.drop_table("recipient")
     op.drop_table("outbox")
     with op.batch_alter_table("message", schema=None) as batch_op:
-        batch_op.drop_index("message_recipient")
         batch_op.drop_index(
-            "message_vendor",
-            sqlite_where=sa.text("vendor_id IS NOT NULL"),
-            postgresql_where=sa.text("vendor_id IS NOT NULL"),
+            "message_vendor", sqlite_where=sa.text("vendor_id IS NOT NULL"), postgresql_where=sa.text("vendor_id IS NOT NULL")
         )
+        batch_op.drop_index("message_recipient")
         batch_op.drop_index("message_open", sqlite_where=sa.text("status = 10"), postgresql_where=sa.text("status = 10"))
         batch_op.drop_index(
             "message_ask", sqlite_where=sa.text("ask_at IS NOT NULL"), postgresql_where=sa.text("ask_at IS NOT NULL")
         )
 
     op.drop_table("message")
+    with op.batch_alter_table("link", schema=None) as batch_op:
+        batch_op.drop_index("link_workspace")
+
+    op.drop_table("link")
+    with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.drop_index("job_object")
+
+    op.drop_table("job")
+    with op.batch_alter_table("integration", schema=None) as batch_op:
+        batch_op.drop_index("integration_changed")
+
     op.drop_table("integration")
     op.drop_table("inbox")
     with op.batch_alter_table("inbound", schema=None) as batch_op:
@@ -530,7 +686,15 @@ def downgrade() -> None:
     op.drop_table("contact_channel")
     op.drop_table("contact")
     op.drop_table("campaign")
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.drop_index("audit_workspace")
+
     op.drop_table("audit")
+    with op.batch_alter_table("audience_row", schema=None) as batch_op:
+        batch_op.drop_index(
+            "audience_row_flagged", sqlite_where=sa.text("issues IS NOT NULL"), postgresql_where=sa.text("issues IS NOT NULL")
+        )
+
     op.drop_table("audience_row")
     op.drop_table("audience")
     with op.batch_alter_table("address", schema=None) as batch_op:
