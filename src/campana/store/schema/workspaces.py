@@ -105,7 +105,7 @@ audit = Table(
     Column("at", Micros, nullable=False),
     Column("user_id", IdType),
     Column("who", Text, nullable=False),  # e-mail address, or the program's own part
-    Column("what", Text, nullable=False),  # a word of core.access.Deed
+    Column("what", Text, nullable=False),  # a word like "campaign.launched"
     Column("about", Text, nullable=False),  # what it was done to, as people call it
     Column("object_id", IdType),
     Column("details", Text, nullable=False, server_default=text("'{}'")),  # JSON, without secrets
