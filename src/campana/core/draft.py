@@ -1,0 +1,144 @@
+"""A campaign while people build it: as incomplete as they left it. What is missing is told before the launch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from campana.core.campaign import CampaignFile, FollowUp, Hours, Message, Model
+from campana.core.durations import DAY
+
+Kind = Literal["primary", "fallback", "follow_up"]
+ORDER: tuple[Kind, ...] = ("primary", "fallback", "follow_up")
+MOST = {"primary": 1, "fallback": 5, "follow_up": 5}  # steps of a kind: more would be a nuisance to whoever gets them
+LONGEST = 10_000  # signs of a text
+
+
+class DraftStep(Model):
+    """One step as it is being written. `key` names it in the page for as long as it is there."""
+
+    key: str = Field(pattern="^[a-z0-9]{1,12}$")
+    kind: Kind
+    on: bool = True  # off: kept as it is, and not sent
+    sender: str = Field("", max_length=64)  # hex id of a sender; empty: not chosen yet
+    text: str = Field("", max_length=LONGEST)
+    template: str = Field("", max_length=512)
+    language: str = Field("", max_length=35)
+    values: dict[str, str] = Field(default_factory=dict)  # template field -> text with {{columns}}
+    deadline: int | None = Field(None, ge=1, le=72)  # hours without a receipt that count as not delivered; None: the channel's
+    after: int = Field(1, ge=1, le=7)  # follow-ups: days after the delivery before it (contract 110)
+
+    @property
+    def chosen(self) -> bool:
+        """Whether it says anything yet."""
+        return bool(self.sender or self.text or self.template)
+
+
+class Schedule(Model):
+    """When it starts: now, or at a local time of a zone, as it was typed."""
+
+    when: Literal["now", "later"] = "now"
+    date: str = Field("", max_length=10)
+    time: str = Field("", max_length=5)
+    zone: str = Field("", max_length=64)
+
+    @property
+    def start(self) -> str:
+        """As `core.schedule.start_moment` reads it."""
+        return "now" if self.when == "now" else f"{self.date} {self.time} {self.zone}"
+
+
+class Draft(Model):
+    """What a campaign will say and when. Its name, tags and audience stand beside it in the store."""
+
+    steps: tuple[DraftStep, ...] = (DraftStep(key="s1", kind="primary"),)
+    hours: Hours | None = None  # None: those of the workspace
+    schedule: Schedule = Schedule()
+
+    @property
+    def sent(self) -> tuple[DraftStep, ...]:
+        """The steps that are on, in the order of their turns."""
+        return tuple(step for step in self.steps if step.on)
+
+    def of_kind(self, kind: Kind) -> tuple[DraftStep, ...]:
+        """The steps of one kind, on or off."""
+        return tuple(step for step in self.steps if step.kind == kind)
+
+    def step(self, key: str) -> DraftStep | None:
+        """The step of that key."""
+        return next((step for step in self.steps if step.key == key), None)
+
+    def texts(self) -> Iterator[tuple[DraftStep, str, str]]:
+        """Every text with columns in it: the step, the template's field or nothing, and the text."""
+        for step in self.steps:
+            if step.template:
+                yield from ((step, field, text) for field, text in step.values.items())
+            elif step.text:
+                yield step, "", step.text
+
+
+def read_draft(definition: str) -> Draft | None:
+    """The draft of a campaign's definition; None when the campaign was made from a file."""
+    try:
+        return Draft.model_validate_json(definition)
+    except ValidationError:
+        return None
+
+
+def add_step(draft: Draft, kind: Kind) -> Draft:
+    """One more step of that kind, after its fellows; the same draft when there is room for no more."""
+    if len(draft.of_kind(kind)) >= MOST[kind]:
+        return draft
+    used = {step.key for step in draft.steps}
+    key = next(key for number in range(1, 100) if (key := f"s{number}") not in used)
+    return _ordered(draft, (*draft.steps, DraftStep(key=key, kind=kind)))
+
+
+def remove_step(draft: Draft, key: str) -> Draft:
+    """Without that step; the primary stays."""
+    return _ordered(draft, [step for step in draft.steps if step.key != key or step.kind == "primary"])
+
+
+def move_step(draft: Draft, key: str, up: bool) -> Draft:
+    """The step has changed places with the one of its kind before it, or after it; the outermost stays where it is."""
+    steps = list(draft.steps)
+    at = next((number for number, step in enumerate(steps) if step.key == key), None)
+    if at is None:
+        return draft
+    other = at - 1 if up else at + 1
+    if 0 <= other < len(steps) and steps[other].kind == steps[at].kind:
+        steps[at], steps[other] = steps[other], steps[at]
+    return _ordered(draft, steps)
+
+
+def replace_step(draft: Draft, changed: DraftStep) -> Draft:
+    """With the step of the same key as it is now."""
+    return _ordered(draft, [changed if step.key == changed.key else step for step in draft.steps])
+
+
+def _ordered(draft: Draft, steps: Sequence[DraftStep]) -> Draft:
+    in_order = tuple(step for kind in ORDER for step in steps if step.kind == kind)
+    return draft.model_copy(update={"steps": in_order})
+
+
+def draft_of_file(file: CampaignFile, sender_ids: dict[str, str]) -> Draft:
+    """The draft that says what a campaign file says; senders that are gone are left open."""
+    messages: list[tuple[Kind, Message]] = [("primary", file.primary)]
+    messages += [("fallback", one) for one in file.fallbacks]
+    messages += [("follow_up", one) for one in file.follow_ups]
+    steps = [
+        DraftStep(
+            key=f"s{number}",
+            kind=kind,
+            sender=sender_ids.get(message.sender, ""),
+            text=message.text or "",
+            template=message.template or "",
+            language=message.language or "",
+            values=dict(message.values),
+            after=message.after // DAY if isinstance(message, FollowUp) else 1,
+        )
+        for number, (kind, message) in enumerate(messages, 1)
+    ]
+    return Draft(steps=tuple(steps), hours=file.hours)
