@@ -233,3 +233,24 @@ def test_only_approved_templates_are_sent(status: str) -> None:
     whatsapp.compile_content(content(), of)
     with pytest.raises(UnfitContent, match="Only approved templates are sent"):
         whatsapp.compile_content(content(), replace(of, status=status))
+
+
+def test_a_page_can_ask_what_a_template_takes_and_what_its_buttons_say() -> None:
+    of = template(HEADER, BODY, LINK)
+    told = whatsapp.CHANNEL.templates
+    assert [(field.key, field.needed) for field in told.fields(of)] == [
+        ("header.1", True),
+        ("1", True),
+        ("2", True),
+        ("button.0", True),
+    ]
+    assert told.buttons(of) == ["Ver"]
+    image = template(
+        {"type": "HEADER", "format": "IMAGE"}, {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "OK"}]}
+    )
+    assert [(field.key, field.needed, field.link) for field in told.fields(image)] == [
+        ("header.image", True, True),
+        ("button.0", False, False),
+    ]
+    with pytest.raises(UnfitContent, match="kind LOCATION"):
+        told.fields(template({"type": "HEADER", "format": "LOCATION"}))

@@ -94,11 +94,22 @@ class LookUp:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateField:
+    """One value that a template takes."""
+
+    key: str  # among the values of a step
+    needed: bool = True
+    link: bool = False  # it takes an address that begins with https://
+
+
+@dataclass(frozen=True, slots=True)
 class Templates:
-    """How a vendor's templates are listed, page by page."""
+    """How a vendor's templates are listed, page by page, and what one of them is filled with."""
 
     request: Callable[[Any, str | None], Request]  # settings, cursor
     parse: Callable[[Response], tuple[list[VendorTemplate], str | None] | None]  # and the next cursor; None: not to be read
+    fields: Callable[[VendorTemplate], list[TemplateField]]  # in the order they are sent; raises UnfitContent
+    buttons: Callable[[VendorTemplate], list[str]] = lambda template: []  # the words on them, for previews
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,14 @@ from pydantic import Field
 from campana.channels import contract, signatures
 from campana.channels.answers import Said, code_of, read, refusal, short
 from campana.channels.contract import BaseUrl, Channel, Content, Render, Secret, Templates, UnfitContent, VendorTemplate
-from campana.channels.whatsapp_templates import SURROGATES, compile_template, listing_query, parse_listing
+from campana.channels.whatsapp_templates import (
+    SURROGATES,
+    button_words,
+    compile_template,
+    listing_query,
+    parse_listing,
+    template_fields,
+)
 from campana.channels.whatsapp_webhook import ERRORS, is_number, parse_webhook
 from campana.core.durations import HOUR, MINUTE
 from campana.core.exchange import Answer, Hook, Request, Response
@@ -193,7 +200,7 @@ CHANNEL = Channel(
     compile=compile_content,
     check=check,
     challenge=challenge,
-    templates=Templates(templates_request, parse_listing),
+    templates=Templates(templates_request, parse_listing, template_fields, button_words),
     wait_for_receipt=10 * MINUTE,
     needs_template=True,
     failure_of=ERRORS.table.get,

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import msgspec
 
 from campana.channels.answers import UNREADABLE, read
-from campana.channels.contract import Content, Render, UnfitContent, VendorTemplate
+from campana.channels.contract import Content, Render, TemplateField, UnfitContent, VendorTemplate
 from campana.core.exchange import Response
 from campana.core.message import Rendered
 from campana.core.template import TextTemplate, compile_text
@@ -127,6 +127,19 @@ class Place:
     needed: bool = True
     limit: int = 32_768
     link: bool = False
+
+
+def template_fields(template: VendorTemplate) -> list[TemplateField]:
+    """The values that the template takes, in the order they are sent."""
+    label = f"The template {template.name} ({template.language})"
+    places = _places(label, _parts(label, template), template.parameter_format == "NAMED")
+    return [TemplateField(place.key, place.needed, place.link) for place in places]
+
+
+def button_words(template: VendorTemplate) -> list[str]:
+    """What the person reads on the buttons."""
+    part = _parts("The template", template).get("BUTTONS")
+    return [button.text for button in (part.buttons if part else None) or () if button.text]
 
 
 def compile_template(content: Content, template: VendorTemplate | None) -> Render:
