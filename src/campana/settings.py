@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     bus: str = Field("local", description="local, or nats://host,host")
     max_pages: int | None = Field(None, gt=0, description="SQLite: at most so many pages of 4 KiB; a quota for the file")
     data: Path = Field(Path(".campana"), description="Folder for journals and working files")
+    secret_key: str | None = Field(
+        None,
+        repr=False,
+        description="What credentials in the database are sealed with, 32 characters or more; several, separated by commas, to "
+        "change it",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on; until sign-in exists only loopback is allowed")
     port: int = Field(8700, ge=0, le=65535)
     health_port: int | None = Field(

@@ -54,6 +54,7 @@ def secrets_of(settings: Settings) -> Iterator[str]:
         for name, field in channel.settings.model_fields.items() if channel else ():
             if name in facts and _is_secret(field.annotation):
                 yield str(facts[name])
+    yield from (key.strip() for key in (settings.secret_key or "").split(",") if key.strip())
     for url in (settings.database, *settings.bus.split(",")):
         if found := re.search(r"://[^:]*:(.+)@", url):
             yield found[1]

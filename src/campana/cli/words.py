@@ -18,6 +18,7 @@ from campana.engine.vendors import VendorRefuses
 from campana.settings import BadSettings, Settings
 from campana.standin.config import BadConfig
 from campana.store.database import StoreAway, StoreTrouble
+from campana.vault import BadKey, WrongKey
 from campana.web.app import PortTaken
 from campana.web.hosts import NotLoopback
 
@@ -33,6 +34,8 @@ SENTENCES = (
     PortTaken,
     NotLoopback,
     VendorRefuses,
+    BadKey,
+    WrongKey,
 )
 
 ASKS_TO_STOP = (signal.SIGINT, signal.SIGTERM)

@@ -11,7 +11,7 @@ from campana.store.schema.campaigns import campaign, campaign_tag, decision, exc
 from campana.store.schema.contacts import address, contact, contact_channel, suppression
 from campana.store.schema.figures import counter, counter_delta, outbox
 from campana.store.schema.heard import conversation, inbound, inbox, stray, turn
-from campana.store.schema.integrations import integration, sender, template
+from campana.store.schema.integrations import integration, seal, sender, template
 from campana.store.schema.workspaces import audit, identity, link, membership, session, throttle, user, workspace
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "outbox",
     "recipient",
     "run",
+    "seal",
     "sender",
     "session",
     "stray",

@@ -55,6 +55,7 @@ sender = Table(
     Column("paused_at", Micros),
     Column("trouble", Text),  # why it is paused or slow, in words
     Column("setbacks", Integer, nullable=False, server_default=text("0")),  # vendor not reached this many times running
+    Column("removed_at", Micros),  # what was sent from it stays known
     Column("created_at", Micros, nullable=False),
     UniqueConstraint("workspace_id", "name"),
 )
@@ -73,4 +74,12 @@ template = Table(
     Column("vendor_id", Text, nullable=False),
     Column("changed_at", Micros, nullable=False),
     PrimaryKeyConstraint("workspace_id", "integration_id", "name", "language"),
+)
+
+# One row, sealed: a process whose key does not open it has not the key of this installation.
+seal = Table(
+    "seal",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("proof", Packed, nullable=False),
 )

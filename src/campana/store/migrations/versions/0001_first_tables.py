@@ -528,6 +528,12 @@ def upgrade() -> None:
         batch_op.create_index("run_status", ["status", "starts_at"], unique=False)
 
     op.create_table(
+        "seal",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("proof", Packed(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("seal_pkey")),
+    )
+    op.create_table(
         "sender",
         sa.Column("id", IdType(), nullable=False),
         sa.Column("workspace_id", IdType(), nullable=False),
@@ -543,6 +549,7 @@ def upgrade() -> None:
         sa.Column("paused_at", sa.BigInteger(), nullable=True),
         sa.Column("trouble", sa.Text(), nullable=True),
         sa.Column("setbacks", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("removed_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["integration_id"], ["integration.id"], name=op.f("sender_integration_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("sender_pkey")),
@@ -606,6 +613,7 @@ def downgrade() -> None:
 
     op.drop_table("session")
     op.drop_table("sender")
+    op.drop_table("seal")
     with op.batch_alter_table("run", schema=None) as batch_op:
         batch_op.drop_index("run_status")
         batch_op.drop_index("run_campaign")
