@@ -22,17 +22,19 @@ audience = Table(
     Column("spec", Text, nullable=False, server_default=text("'{}'")),  # JSON of core.campaign.AudienceSpec: how it is read
     Column("reading", Text, nullable=False, server_default=text("'{}'")),  # JSON: separator and encoding, as chosen by people
     Column("trouble", Text),  # why the file cannot be read as it is
+    Column("upload_id", IdType),  # of the file it is read from; NULL when that is not kept
     Column("created_at", Micros, nullable=False),
+    Index("audience_upload", "upload_id"),
 )
 
-# The file itself, in pieces, so that any process can read it again in another way.
+# A file itself, in pieces, so that any process can read it again in another way.
 upload = Table(
     "upload",
     metadata,
-    Column("audience_id", IdType, nullable=False),
+    Column("upload_id", IdType, nullable=False),
     Column("number", RowNumber, nullable=False),
     Column("body", Packed, nullable=False),
-    PrimaryKeyConstraint("audience_id", "number"),
+    PrimaryKeyConstraint("upload_id", "number"),
 )
 
 audience_row = Table(
@@ -45,15 +47,25 @@ audience_row = Table(
     Column("email", Text),
     Column("issues", Text),  # JSON list of issues, each with its column; NULL when there are none
     Column("left_out", Text),  # why the row is not offered; NULL when it is
+    Column("flag", Text),  # what people look for it by: `left_out`, or the code of a warning; NULL: there is nothing to see
     PrimaryKeyConstraint("audience_id", "number"),
 )
-# What people look at first: the rows that something is wrong with.
+PROBLEM = "left_out IS NOT NULL AND left_out <> 'dropped'"
+# What people look at first: the rows that something is wrong with, all of them and one kind after the other.
 Index(
-    "audience_row_flagged",
+    "audience_row_problem",
     audience_row.c.audience_id,
     audience_row.c.number,
-    sqlite_where=text("issues IS NOT NULL"),
-    postgresql_where=text("issues IS NOT NULL"),
+    sqlite_where=text(PROBLEM),
+    postgresql_where=text(PROBLEM),
+)
+Index(
+    "audience_row_flag",
+    audience_row.c.audience_id,
+    audience_row.c.flag,
+    audience_row.c.number,
+    sqlite_where=text("flag IS NOT NULL"),
+    postgresql_where=text("flag IS NOT NULL"),
 )
 
 # Long work that somebody waits for: reading a file, counting what a launch would send.

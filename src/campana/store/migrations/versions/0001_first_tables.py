@@ -39,9 +39,13 @@ def upgrade() -> None:
         sa.Column("spec", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("reading", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("trouble", sa.Text(), nullable=True),
+        sa.Column("upload_id", IdType(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("audience_pkey")),
     )
+    with op.batch_alter_table("audience", schema=None) as batch_op:
+        batch_op.create_index("audience_upload", ["upload_id"], unique=False)
+
     op.create_table(
         "audience_row",
         sa.Column("audience_id", IdType(), nullable=False),
@@ -51,15 +55,23 @@ def upgrade() -> None:
         sa.Column("email", sa.Text(), nullable=True),
         sa.Column("issues", sa.Text(), nullable=True),
         sa.Column("left_out", sa.Text(), nullable=True),
+        sa.Column("flag", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("audience_id", "number", name=op.f("audience_row_pkey")),
     )
     with op.batch_alter_table("audience_row", schema=None) as batch_op:
         batch_op.create_index(
-            "audience_row_flagged",
+            "audience_row_flag",
+            ["audience_id", "flag", "number"],
+            unique=False,
+            sqlite_where=sa.text("flag IS NOT NULL"),
+            postgresql_where=sa.text("flag IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "audience_row_problem",
             ["audience_id", "number"],
             unique=False,
-            sqlite_where=sa.text("issues IS NOT NULL"),
-            postgresql_where=sa.text("issues IS NOT NULL"),
+            sqlite_where=sa.text("left_out IS NOT NULL AND left_out <> 'dropped'"),
+            postgresql_where=sa.text("left_out IS NOT NULL AND left_out <> 'dropped'"),
         )
 
     op.create_table(
@@ -438,10 +450,10 @@ def upgrade() -> None:
 
     op.create_table(
         "upload",
-        sa.Column("audience_id", IdType(), nullable=False),
+        sa.Column("upload_id", IdType(), nullable=False),
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("body", Packed(), nullable=False),
-        sa.PrimaryKeyConstraint("audience_id", "number", name=op.f("upload_pkey")),
+        sa.PrimaryKeyConstraint("upload_id", "number", name=op.f("upload_pkey")),
     )
     op.create_table(
         "user_account",
@@ -700,10 +712,18 @@ def downgrade() -> None:
     op.drop_table("audit")
     with op.batch_alter_table("audience_row", schema=None) as batch_op:
         batch_op.drop_index(
-            "audience_row_flagged", sqlite_where=sa.text("issues IS NOT NULL"), postgresql_where=sa.text("issues IS NOT NULL")
+            "audience_row_problem",
+            sqlite_where=sa.text("left_out IS NOT NULL AND left_out <> 'dropped'"),
+            postgresql_where=sa.text("left_out IS NOT NULL AND left_out <> 'dropped'"),
+        )
+        batch_op.drop_index(
+            "audience_row_flag", sqlite_where=sa.text("flag IS NOT NULL"), postgresql_where=sa.text("flag IS NOT NULL")
         )
 
     op.drop_table("audience_row")
+    with op.batch_alter_table("audience", schema=None) as batch_op:
+        batch_op.drop_index("audience_upload")
+
     op.drop_table("audience")
     with op.batch_alter_table("address", schema=None) as batch_op:
         batch_op.drop_index("address_contact")
