@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -103,8 +103,9 @@ def faults(served: worlds.Served) -> Faults:
 
 @pytest.fixture
 def context(browser: Browser, served: worlds.Served, world: worlds.World) -> Iterator[BrowserContext]:
-    """A reader who was never here before."""
+    """A reader who was never here before, signed in as the owner."""
     context = browser.new_context(base_url=served.url, viewport={"width": 1440, "height": 900})
+    context.add_cookies([worlds.cookie(served.url)])
     context.set_default_timeout(15_000)
     yield context
     context.close()
@@ -118,3 +119,16 @@ def page(context: BrowserContext, faults: Faults) -> Iterator[Page]:
     yield page
     page.close()
     assert faults.found == []
+
+
+@pytest.fixture
+def sign_in(served: worlds.Served) -> Callable[[Page | BrowserContext, str], None]:
+    """Makes a page or context somebody else: `sign_in(page, "viewer")`, any role, or worlds.STRANGER; "" signs out."""
+
+    def sign_in(page: Page | BrowserContext, who: str) -> None:
+        context = page.context if isinstance(page, Page) else page
+        context.clear_cookies(name=worlds.COOKIE)
+        if who:
+            context.add_cookies([worlds.cookie(served.url, who)])
+
+    return sign_in

@@ -141,8 +141,9 @@ def test_finish_asks_first_and_names_the_people(page: Page, world):
     assert world.pressed == [("finish", world.lines[0].campaign_id)]
 
 
-def test_finish_works_without_script(browser, served, world):
+def test_finish_works_without_script(browser, served, world, sign_in):
     context = browser.new_context(base_url=served.url, java_script_enabled=False)
+    sign_in(context, "owner")
     page = context.new_page()
     page.goto(progress_of(world))
     page.get_by_role("button", name="Finish", exact=True).click()
@@ -209,9 +210,9 @@ def test_what_is_not_there_is_a_page_that_says_so(page: Page, faults):
     expect(page.get_by_role("link", name="Open the campaigns")).to_be_visible()
 
 
-def test_a_first_visit_weighs_less_than_its_budget(page: Page, context: BrowserContext, world):
+def test_a_first_visit_weighs_less_than_its_budget(page: Page, context: BrowserContext, world, sign_in):
     for path in ("/campaigns", progress_of(world)):
-        context.clear_cookies()
+        sign_in(page, "operator")
         session = context.new_cdp_session(page)
         session.send("Network.enable")
         session.send("Network.clearBrowserCache")

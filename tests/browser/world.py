@@ -1,18 +1,31 @@
-"""A console over figures made by hand: what the pages show is set by the test, what people press is written down."""
+"""A console over figures made by hand: what the pages show is set by the test, what people press is written down.
+
+All else is real: the people who sign in, and whatever pages keep, live in a store of the world's own.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import aclosing
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, insert
+
 from campana.clock import VirtualClock
+from campana.core.access import Role
 from campana.core.ids import Id, derived_id
-from campana.store import reports
+from campana.store import reports, schema, sessions, users, workspaces
+from campana.store.database import Database, create_store_engine
+from campana.store.migrate import migrate
 from campana.store.reports import CampaignLine, FailureLine, Progress
+from campana.web.access import COOKIE, hash_of
 from campana.web.app import Actions, Application, Console, Face, create_app, serve
 from campana.web.live import Live, Topic
 
@@ -23,6 +36,9 @@ CHANNELS = {
     "twilio_sms": Face("Twilio SMS", "sms"),
     "smtp": Face("E-mail", "email"),
 }
+NOW = NINE + 45 * MINUTE
+WORKSPACE, ELSEWHERE = derived_id("workspace"), derived_id("elsewhere")
+STRANGER = "stranger"  # owns another workspace, and is nobody in ours
 REMINDERS = derived_id("visit reminders")
 LONG = "Lembretes de visita técnica de dezembro para clientes de fibra em São Paulo e região metropolitana"
 
@@ -91,6 +107,35 @@ def figures(of: CampaignLine, minutes: int = 90) -> Progress:
     )  # fmt: skip
 
 
+def token(who: str = Role.OWNER) -> str:
+    """The session of a role's user, or of the stranger."""
+    return f"session-of-{who}"
+
+
+@lru_cache(1)
+def _seeded() -> tuple[tempfile.TemporaryDirectory[str], Path]:
+    """A store with its people: one of each role, named after it, and a stranger who owns another workspace."""
+    folder = tempfile.TemporaryDirectory(prefix="campana-world-")
+    path = Path(folder.name) / "seeded.db"
+    engine = create_store_engine(f"sqlite:///{path}")
+    migrate(engine)
+    with engine.begin() as c:
+        for workspace_id, name in ((WORKSPACE, "Clinic"), (ELSEWHERE, "Elsewhere")):
+            c.execute(insert(schema.workspace).values(id=workspace_id, name=name, created_at=NINE))
+        for role in Role:
+            _person(c, WORKSPACE, role, role)
+        _person(c, ELSEWHERE, STRANGER, Role.OWNER)
+    engine.dispose()
+    return folder, path
+
+
+def _person(c: Connection, workspace_id: Id, who: str, role: Role) -> None:
+    user_id = users.create(c, f"{who}@example.com", f"{who.capitalize()} Example", None, NINE)
+    assert user_id is not None
+    workspaces.join(c, workspace_id, user_id, role, NINE)
+    sessions.begin(c, hash_of(token(who)), user_id, workspace_id, "Chromium", "127.0.0.1", NOW)
+
+
 class Streams(Live):
     """Live pages with short ticks, that tell how many watch."""
 
@@ -132,10 +177,30 @@ class World:
         self.reads = 0
         self.port: int | None = None
         self._something = asyncio.Event()
+        self._folder = tempfile.TemporaryDirectory(prefix="campana-world-")
+        self._number = 0
+        self._db: Database | None = None
         self.reset()
 
+    @property
+    def db(self) -> Database:
+        """The store, made when it is first asked for."""
+        if self._db is None:
+            self._number += 1
+            path = Path(self._folder.name) / f"{self._number}.db"
+            shutil.copy(_seeded()[1], path)
+            self._db = Database(f"sqlite:///{path}")
+        return self._db
+
+    def close(self) -> None:
+        """The store is gone; the next one is as it was at the start."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
     def reset(self) -> None:
-        """Back to the full list, nothing pressed."""
+        """Back to the full list and the store of the start, nothing pressed."""
+        self.close()
         self.lines = full_list()
         self.progress = {each.campaign_id: figures(each) for each in self.lines}
         self.pressed.clear()
@@ -166,9 +231,18 @@ class World:
         self.loop.call_soon_threadsafe(self._something.set)
 
     async def read(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """Answers the store's questions from the figures."""
-        self.reads += 1
-        return list(self.lines) if function is reports.campaigns else self.progress.get(args[1])
+        """Answers questions about campaigns from the figures, all others from the store."""
+        if function is reports.campaigns:
+            self.reads += 1
+            return list(self.lines) if args[0] == WORKSPACE else []
+        if function is reports.progress:
+            self.reads += 1
+            return self.progress.get(args[1]) if args[0] == WORKSPACE else None
+        return await self.db.read(function, *args, **named)
+
+    async def write(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        """Changes the store."""
+        return await self.db.run(function, *args, **named)
 
     async def changed(self, seconds: float) -> None:
         """As the bus does it."""
@@ -199,8 +273,8 @@ class World:
         """What the pages are given."""
         actions = Actions(self.action("pause", "paused"), self.action("resume", "sending"), self.action("finish", "ended"))
         return Console(
-            read=self.read, write=self.read, changed=self.changed, actions=actions, audience=self.audience,
-            clock=VirtualClock(NINE + 45 * MINUTE), workspace_id=derived_id("workspace"), channels=CHANNELS,
+            read=self.read, write=self.write, changed=self.changed, actions=actions, audience=self.audience,
+            clock=VirtualClock(NOW), workspace_id=WORKSPACE, channels=CHANNELS,
         )  # fmt: skip
 
     def app(self) -> Application:
@@ -234,4 +308,10 @@ class Served:
     def __exit__(self, *_: object) -> None:
         self.world.loop.call_soon_threadsafe(self.world.stop.set)
         self._thread.join(20)
+        self.world.close()
         assert not self._thread.is_alive(), "the server did not stop"
+
+
+def cookie(url: str, who: str = Role.OWNER) -> dict[str, Any]:
+    """The session cookie of a role's user, as a browser takes it."""
+    return {"name": COOKIE, "value": token(who), "url": url, "httpOnly": True, "sameSite": "Lax"}

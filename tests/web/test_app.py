@@ -15,10 +15,7 @@ import httpx
 import pytest
 
 from campana.core.audience import REASONS
-from campana.store import accounts
 from campana.store import campaigns as store_campaigns
-from campana.store.database import Database
-from campana.store.migrate import migrate
 from campana.web.app import HEADERS, PortTaken, Refused, create_app, serve
 from campana.web.console import assets, i18n
 from campana.web.console.campaigns import PAGE, Wanted, show
@@ -34,13 +31,16 @@ GONE = "0" * 32
 
 @pytest.fixture
 async def world():
-    return worlds.World()
+    world = worlds.World()
+    yield world
+    world.close()
 
 
-def client(app: Any, **settings: Any) -> httpx.AsyncClient:
-    """Asks the application without a socket between."""
+def client(app: Any, cookies: Any = None, **settings: Any) -> httpx.AsyncClient:
+    """Asks the application without a socket between, signed in as the owner."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost", **settings)
+    cookies = cookies or {worlds.COOKIE: worlds.token()}
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", cookies=cookies, **settings)
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ async def test_the_server_stops_while_streams_are_open(world):
     stop, bound = asyncio.Event(), world.loop.create_future()
     serving = asyncio.create_task(serve(world.app(), "127.0.0.1", 0, stop, bound.set_result))
     url = f"http://127.0.0.1:{await bound}{home(world)}/stream?lang=es"
-    async with httpx.AsyncClient() as http, http.stream("GET", url) as answer:
+    async with httpx.AsyncClient(cookies={worlds.COOKIE: worlds.token()}) as http, http.stream("GET", url) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = answer.aiter_lines()
         while "event: stats" not in await anext(lines):
@@ -357,22 +357,11 @@ def test_reasons_for_leaving_rows_out_have_words_in_every_language():
         assert told == (list(dict.fromkeys(REASONS.values())) if language == "en" else [])
 
 
-@pytest.fixture
-def database(tmp_path):
-    found = Database(f"sqlite:///{tmp_path / 'campana.db'}")
-    migrate(found.engine)
-    yield found
-    found.close()
-
-
-async def test_pages_over_a_real_store(database, world):
-    now = worlds.NINE
-    workspace = await database.run(accounts.ensure_workspace, "default", now)
-    mine = await database.run(store_campaigns.create, workspace, "Visit reminders", "one-time", "{}", ["december"], now)
-    stranger = await database.run(accounts.ensure_workspace, "other", now)
-    theirs = await database.run(store_campaigns.create, stranger, "Secret offer", "one-time", "{}", [], now)
-    console = replace(world.console(), read=database.read, write=database.run, workspace_id=workspace)
-    async with client(create_app(console)) as http:
+async def test_pages_over_a_real_store(world):
+    create = store_campaigns.create
+    mine = await world.db.run(create, worlds.WORKSPACE, "Visit reminders", "one-time", "{}", ["december"], worlds.NINE)
+    theirs = await world.db.run(create, worlds.ELSEWHERE, "Secret offer", "one-time", "{}", [], worlds.NINE)
+    async with client(create_app(replace(world.console(), read=world.db.read))) as http:
         listed = (await http.get("/campaigns?tag=december")).text
         assert f'href="/campaigns/{mine.hex()}"' in listed
         assert "Secret offer" not in listed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
+from campana.core.durations import DAY, MINUTE
+
 
 class Permission(IntEnum):
     """What a page or an action needs; the higher ones hold the lower ones."""
@@ -42,3 +44,20 @@ def may(role: Role, needed: Permission) -> bool:
 def may_give(giver: Role, given: Role) -> bool:
     """Whether somebody may give that role to another, or take it away: nobody gives more than they have."""
     return may(giver, Permission.ADMIN) and MOST[giver] >= MOST[given]
+
+
+def email_key(email: str) -> str:
+    """What makes two spellings of an address the same account."""
+    return email.strip().casefold()
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------------
+
+IDLE = 14 * DAY  # a session that nobody used for so long is over
+LONGEST = 90 * DAY  # and every session after this
+NOTICED = 5 * MINUTE  # using a session is written down no more often than this
+
+
+def expiry(begun: int, now: int) -> int:
+    """When a session ends that is used now."""
+    return min(now + IDLE, begun + LONGEST)

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from litestar import Litestar, Response
+from litestar import Litestar, MediaType, Response
 from litestar.config.compression import CompressionConfig
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
+from litestar.response import Redirect
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from campana.web.access import Entrance, NobodyYet, NotAllowed, entrance_for, guard, require_needs, wants_page
 from campana.web.console import assets, campaigns, progress
 from campana.web.console.page import Actions, AnyRequest, Console, Desk, Face, Refused, draw, open_desk
 from campana.web.health import Health, measured, probed
@@ -88,12 +90,21 @@ def _pages(desk: Desk, secret: str) -> ASGIApp:
     # The name holds a piece of the secret: a cookie of another server on this machine, or of this one before it was
     # started anew, is then no cookie of ours, and a fresh one is given.
     name = "form-" + hashlib.sha256(secret.encode()).hexdigest()[:8]
+    require_needs(ROUTES)
     return Litestar(
         route_handlers=list(ROUTES),
+        middleware=[Entrance],
+        guards=[guard],
         state=State({"desk": desk}),
         csrf_config=CSRFConfig(secret=secret, cookie_name=name, cookie_httponly=True, cookie_samesite="strict"),
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, exclude_opt_key="uncompressed"),
-        exception_handlers={Refused: _refused, HTTPException: _http_error, Exception: _crashed},
+        exception_handlers={
+            NobodyYet: _nobody,
+            NotAllowed: _not_allowed,
+            Refused: _refused,
+            HTTPException: _http_error,
+            Exception: _crashed,
+        },
         openapi_config=None,
         logging_config=None,
     )
@@ -123,6 +134,17 @@ def secured(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, with_headers)
 
     return wrapped
+
+
+def _nobody(request: AnyRequest, error: NobodyYet) -> Response[Any]:
+    """People are sent to the sign-in; programs and parts of pages are told."""
+    if wants_page(request):
+        return Redirect(entrance_for(request), status_code=303)
+    return Response("Sign in first.\n", status_code=401, media_type=MediaType.TEXT)
+
+
+def _not_allowed(request: AnyRequest, error: NotAllowed) -> Response[Any]:
+    return draw(request, "error.html", status=403, code="role", sentence="")
 
 
 def _http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:

@@ -31,6 +31,12 @@ class Visitor:
         visitor: Visitor = request.user
         return visitor
 
+    @classmethod
+    def or_none(cls, request: Request[Any, Any, Any]) -> Visitor | None:
+        """The visitor of a page for everybody, or of an error's; None when nobody is signed in."""
+        found = request.scope.get("user")
+        return found if isinstance(found, Visitor) else None
+
     def may(self, needed: Permission) -> bool:
         """Whether their role allows it; pages leave out what it does not."""
         return may(self.role, needed)

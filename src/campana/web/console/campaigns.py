@@ -13,10 +13,13 @@ from jinja2 import Environment
 from litestar import Response, get
 from litestar.response import Redirect, Stream
 
+from campana.core.access import Permission
+from campana.core.ids import Id
 from campana.store import reports
 from campana.store.reports import CampaignLine
 from campana.web.console.page import AnyRequest, Desk, draw, language_of, preference
 from campana.web.live import Topic, message, named
+from campana.web.visitor import Visitor
 
 PAGE = 50
 MOST = 2000  # of the newest: what is older is found on the command line
@@ -98,37 +101,37 @@ def show(lines: Sequence[CampaignLine], wanted: Wanted) -> Shown:
     )
 
 
-async def _lines(desk: Desk) -> list[CampaignLine]:
-    lines: list[CampaignLine] = await desk.console.read(reports.campaigns, desk.console.workspace_id, limit=MOST)
+async def _lines(desk: Desk, workspace_id: Id) -> list[CampaignLine]:
+    lines: list[CampaignLine] = await desk.console.read(reports.campaigns, workspace_id, limit=MOST)
     return lines
 
 
-@get("/", include_in_schema=False)
+@get("/", needs=Permission.VIEW, include_in_schema=False)
 async def home() -> Redirect:
     """The console opens on the campaigns."""
     return Redirect("/campaigns")
 
 
-@get("/campaigns", include_in_schema=False)
+@get("/campaigns", needs=Permission.VIEW, include_in_schema=False)
 async def campaigns(request: AnyRequest) -> Response[Any]:
     """The list as a page, complete without script."""
     if answer := preference(request):
         return answer
     desk, wanted = Desk.of(request), Wanted.read(request)
-    shown = show(await _lines(desk), wanted)
+    shown = show(await _lines(desk, Visitor.of(request).workspace_id), wanted)
     stream = wanted.url("/campaigns/stream", page=wanted.page)
     stream += ("&" if "?" in stream else "?") + urlencode({"lang": language_of(request)})
     return draw(request, "campaigns.html", shown=shown, wanted=wanted, stream=stream, now=desk.console.clock.now())
 
 
-@get("/campaigns/stream", include_in_schema=False, uncompressed=True)
+@get("/campaigns/stream", needs=Permission.VIEW, include_in_schema=False, uncompressed=True)
 async def campaigns_stream(request: AnyRequest) -> Stream:
     """The rows of one address, as they change."""
-    desk, wanted, language = Desk.of(request), Wanted.read(request), language_of(request)
-    templates = desk.languages[language]
+    desk, wanted, visitor = Desk.of(request), Wanted.read(request), Visitor.of(request)
+    templates = desk.templates(request)
     events = desk.live.watch(
-        Topic("campaigns", lambda: _lines(desk)),
-        (language, wanted),
+        Topic(("campaigns", visitor.workspace_id), lambda: _lines(desk, visitor.workspace_id)),
+        (language_of(request), visitor.zone, wanted),
         lambda lines: frame(templates, show(lines, wanted), wanted),
     )
     return Stream(events, media_type="text/event-stream", headers=STREAM_HEADERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -18,11 +19,16 @@ from litestar.types import ASGIApp
 from campana import __version__
 from campana.channels.contract import Channel
 from campana.clock import Clock
+from campana.core.access import Permission
 from campana.core.ids import Id
+from campana.engine.house import House
 from campana.web.console import assets, i18n
 from campana.web.live import Live
+from campana.web.visitor import Visitor
 
 THEMES = ("system", "light", "dark")
+ANYWHERE = "UTC"
+ENVIRONMENTS = 24  # a language and a zone each
 A_YEAR = 365 * 86_400
 AnyRequest = Request[Any, Any, Any]
 
@@ -69,10 +75,11 @@ class Console:
     actions: Actions
     audience: Callable[[Id], AsyncIterator[bytes]]  # the audience of a campaign as CSV, with everybody's outcome
     clock: Clock
-    workspace_id: Id
+    workspace_id: Id  # of the command line, which the first owner gets
     channels: Mapping[str, Face] = field(default_factory=dict)  # channel kind -> how it is shown
     gateway: ASGIApp | None = None  # gets everything under /hooks
-    zone: str = "UTC"
+    house: House | None = None  # the wheels' parts, for pages that look ahead: previews, tests, launches
+    public_url: Callable[[], str] = lambda: ""  # how people reach the console from outside
     version: str = __version__
     secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)  # signs the form tokens
 
@@ -83,7 +90,7 @@ class Desk:
 
     console: Console
     live: Live
-    languages: Mapping[str, Environment]
+    environment: Callable[[str, str], Environment]
 
     @classmethod
     def of(cls, request: AnyRequest) -> Desk:
@@ -91,18 +98,37 @@ class Desk:
         desk: Desk = request.app.state["desk"]
         return desk
 
+    def templates(self, request: AnyRequest) -> Environment:
+        """The templates in the reader's language, with times as their workspace's clocks show them."""
+        return self.environment(language_of(request), zone_of(request))
+
 
 def open_desk(console: Console, live: Live) -> Desk:
     """Loads the templates and catalogues once; raises AssetsMissing in a package that was not built."""
     files = assets.manifest()
     names = {"asset": files.__getitem__, "version": console.version, "channels": console.channels, "themes": THEMES}
-    return Desk(console, live, {code: i18n.environment(code, console.zone, names) for code in i18n.LANGUAGES})
+    names |= {"needs": Permission}
+
+    @lru_cache(ENVIRONMENTS)
+    def environment(language: str, zone: str) -> Environment:
+        return i18n.environment(language, zone, names)
+
+    for code in i18n.LANGUAGES:
+        environment(code, ANYWHERE)
+    return Desk(console, live, environment)
 
 
 def language_of(request: AnyRequest) -> str:
     """The language of an answer: an address that names one wins, so that a page and its stream never disagree."""
-    wanted = request.query_params.get("lang") or request.cookies.get("lang")
+    visitor = Visitor.or_none(request)
+    wanted = request.query_params.get("lang") or request.cookies.get("lang") or (visitor.language if visitor else None)
     return i18n.choose(wanted, request.headers.get("accept-language", ""))
+
+
+def zone_of(request: AnyRequest) -> str:
+    """The zone in which the reader's workspace shows its times."""
+    visitor = Visitor.or_none(request)
+    return visitor.zone if visitor else ANYWHERE
 
 
 def theme_of(request: AnyRequest) -> str:
@@ -118,13 +144,13 @@ def asked_by(request: AnyRequest) -> list[tuple[str, str]]:
 
 def draw(request: AnyRequest, template: str, *, status: int = 200, **values: Any) -> Response[str]:
     """A whole page, in the reader's language."""
-    language = language_of(request)
     html = (
         Desk.of(request)
-        .languages[language]
+        .templates(request)
         .get_template(template)
         .render(
             **values,
+            visitor=Visitor.or_none(request),
             theme=theme_of(request),
             here=request.url.path,
             query=asked_by(request),

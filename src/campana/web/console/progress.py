@@ -14,6 +14,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
+from campana.core.access import Permission
 from campana.core.campaign import tag_of
 from campana.core.ids import Id, id_of
 from campana.store import reports
@@ -21,6 +22,7 @@ from campana.store.reports import Progress
 from campana.web.console.campaigns import STREAM_HEADERS
 from campana.web.console.page import AnyRequest, Desk, draw, language_of, preference
 from campana.web.live import Topic, message, named
+from campana.web.visitor import Visitor
 
 OUTCOMES = (
     "replied",
@@ -72,7 +74,7 @@ class View:
     can: frozenset[str]  # of pause, resume, finish
 
     @classmethod
-    def of(cls, p: Progress) -> View:
+    def of(cls, p: Progress, may_act: bool = True) -> View:
         """Derives the view; an outcome that has no place in our order comes last rather than not at all."""
         known = [*OUTCOMES, *sorted(set(p.outcomes) - set(OUTCOMES))]
         return cls(
@@ -80,7 +82,7 @@ class View:
             pace(p.minutes),
             [(name, p.outcomes[name]) for name in known if p.outcomes.get(name)],
             p.outcomes.get("waiting", 0) + p.outcomes.get("sending", 0),
-            ALLOWED.get(p.line.status, frozenset()),
+            ALLOWED.get(p.line.status, frozenset()) if may_act else frozenset(),
         )
 
 
@@ -91,22 +93,22 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 }
 
 
-async def _progress(desk: Desk, campaign_id: Id) -> Progress | None:
+async def _progress(desk: Desk, workspace_id: Id, campaign_id: Id) -> Progress | None:
     console = desk.console
-    found: Progress | None = await console.read(reports.progress, console.workspace_id, campaign_id, console.clock.now())
+    found: Progress | None = await console.read(reports.progress, workspace_id, campaign_id, console.clock.now())
     return found
 
 
 async def _known(request: AnyRequest, campaign: str) -> tuple[Desk, Id, Progress]:
-    """The campaign that an address names, or a page that says there is none."""
+    """The campaign of the visitor's workspace that an address names, or a page that says there is none."""
     desk, campaign_id = Desk.of(request), id_of(campaign)
-    found = await _progress(desk, campaign_id) if campaign_id else None
+    found = await _progress(desk, Visitor.of(request).workspace_id, campaign_id) if campaign_id else None
     if campaign_id is None or found is None:
         raise NotFoundException
     return desk, campaign_id, found
 
 
-@get("/campaigns/{campaign:str}", include_in_schema=False)
+@get("/campaigns/{campaign:str}", needs=Permission.VIEW, include_in_schema=False)
 async def progress(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
     """The progress page, complete without script."""
     if answer := preference(request):
@@ -116,7 +118,7 @@ async def progress(request: AnyRequest, campaign: FromPath[str]) -> Response[Any
     return draw(
         request,
         "progress.html",
-        v=View.of(found),
+        v=View.of(found, Visitor.of(request).may(Permission.OPERATE)),
         home=home,
         stream=f"{home}/stream?" + urlencode({"lang": language_of(request)}),
         asked=request.query_params.get("ask", ""),
@@ -124,16 +126,16 @@ async def progress(request: AnyRequest, campaign: FromPath[str]) -> Response[Any
     )
 
 
-@get("/campaigns/{campaign:str}/stream", include_in_schema=False, uncompressed=True)
+@get("/campaigns/{campaign:str}/stream", needs=Permission.VIEW, include_in_schema=False, uncompressed=True)
 async def progress_stream(request: AnyRequest, campaign: FromPath[str]) -> Stream:
     """The same figures, as they change."""
     desk, campaign_id, _ = await _known(request, campaign)
-    language = language_of(request)
-    templates = desk.languages[language]
+    visitor, templates = Visitor.of(request), desk.templates(request)
+    may_act = visitor.may(Permission.OPERATE)
     events = desk.live.watch(
-        Topic(("progress", campaign_id), lambda: _progress(desk, campaign_id)),
-        language,
-        lambda found: frame(templates, View.of(found)),
+        Topic(("progress", campaign_id), lambda: _progress(desk, visitor.workspace_id, campaign_id)),
+        (language_of(request), visitor.zone, may_act),
+        lambda found: frame(templates, View.of(found, may_act)),
     )
     return Stream(events, media_type="text/event-stream", headers=STREAM_HEADERS)
 
@@ -145,7 +147,7 @@ def frame(templates: Environment, v: View) -> bytes:
     return message(html) + named("stats", json.dumps({"points": v.pace.points, "spoken": spoken}))
 
 
-@get("/campaigns/{campaign:str}/audience.csv", include_in_schema=False)
+@get("/campaigns/{campaign:str}/audience.csv", needs=Permission.VIEW, include_in_schema=False)
 async def audience(request: AnyRequest, campaign: FromPath[str]) -> Stream:
     """Everybody of the campaign with their outcome, as a file."""
     desk, campaign_id, found = await _known(request, campaign)
@@ -160,19 +162,19 @@ async def _act(request: AnyRequest, campaign: str, action: Callable[[Id], Awaita
     return Redirect(f"/campaigns/{campaign_id.hex()}", status_code=303)
 
 
-@post("/campaigns/{campaign:str}/pause", include_in_schema=False)
+@post("/campaigns/{campaign:str}/pause", needs=Permission.OPERATE, include_in_schema=False)
 async def pause(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     """Holds everything not yet handed to a vendor."""
     return await _act(request, campaign, Desk.of(request).console.actions.pause)
 
 
-@post("/campaigns/{campaign:str}/resume", include_in_schema=False)
+@post("/campaigns/{campaign:str}/resume", needs=Permission.OPERATE, include_in_schema=False)
 async def resume(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     """Goes on where the pause began."""
     return await _act(request, campaign, Desk.of(request).console.actions.resume)
 
 
-@post("/campaigns/{campaign:str}/finish", include_in_schema=False)
+@post("/campaigns/{campaign:str}/finish", needs=Permission.OPERATE, include_in_schema=False)
 async def finish(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     """Ends the campaign for good; the page asked before."""
     return await _act(request, campaign, Desk.of(request).console.actions.finish)
