@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campana.core.audience import BadAudience, CheckedRow, Checker, Need, Seen, Summary, date_problem, resolve_columns
+from campana.core.audience import BadAudience, CheckedRow, Checker, Need, Summary, date_problem, resolve_columns
 from campana.core.campaign import AudienceSpec
+from campana.core.seen import Seen
 
 
 def checked(
@@ -224,7 +225,7 @@ def test_the_summary_counts_people_addresses_and_fields() -> None:
         ],
         flagged="leave_out",
     )
-    assert summary == Summary(4, 3, 2, 2, 0, 1, {"missing": 1}, ("name", "plan"), None)
+    assert summary == Summary(4, 3, 2, 2, 0, 1, {"missing": 1}, ("name", "plan"), None, {"not_in_plan": 1})
 
 
 def test_extra_columns_are_fields() -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
 from campana.core.campaign import AudienceSpec
 from campana.core.emails import EmailProblem, parse_email
 from campana.core.phones import Phone, is_country, parse_phone
+from campana.core.seen import Seen
 from campana.core.template import column_key
 
 CONTACT = "CONTACT"
+DROPPED = "dropped"
+DUPLICATE = "duplicate"
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 ADDRESS = re.compile(r"@|\+?\d[\d ().-]{6,}\d")
 
@@ -34,7 +36,8 @@ REASONS = {  # a reason for people
     "too_many_cells": "more cells than the header",
     "empty": "a value is missing",
     "date": "not a date",
-    "duplicate": "duplicate",
+    DUPLICATE: "duplicate",
+    DROPPED: "dropped by hand",
 }
 
 
@@ -43,12 +46,14 @@ class BadAudience(ValueError):
 
 
 class Issue(msgspec.Struct, frozen=True):
-    """What a person should look at in one cell. A `problem` flags the row, a `warning` does not."""
+    """What a person should look at in one cell. A `problem` flags the row, a `warning` does not; when somebody said that the
+    cell is right all the same, it is `accepted`."""
 
     column: str
     code: str
     words: str
-    severity: Literal["problem", "warning"] = "problem"
+    severity: Literal["problem", "warning", "accepted"] = "problem"
+    of: int | msgspec.UnsetType = msgspec.UNSET  # of a duplicate: the row that it repeats
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -91,6 +96,11 @@ class CheckedRow(msgspec.Struct, frozen=True):
     def offered(self) -> bool:
         return self.reason is None
 
+    @property
+    def flag(self) -> str | None:
+        """What people look for it by: its reason, or the code of its first warning."""
+        return self.reason or next((issue.code for issue in self.issues if issue.severity == "warning"), None)
+
 
 class Summary(msgspec.Struct, frozen=True):
     """The audience in figures. `refusal` says why it cannot be used as it is; None when it can."""
@@ -104,6 +114,8 @@ class Summary(msgspec.Struct, frozen=True):
     left_out: dict[str, int]  # reason -> rows; with `offered` it sums to `rows`
     fields: tuple[str, ...]
     refusal: str | None
+    warned: dict[str, int] = {}  # code of a warning -> rows that are offered all the same
+    changed: int = 0  # rows that people fixed, dropped or added by hand
 
 
 def resolve_columns(header: Sequence[str], spec: AudienceSpec, needs: Sequence[Need] = ()) -> Columns:
@@ -178,63 +190,35 @@ def _list(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(f"'{name[:60]}'" for name in names[:most]) + more
 
 
-class Seen:
-    """Remembers in which row a value came first, in 24 to 48 bytes a value: an open table of 64-bit hashes, which two
-    values of a million share once in 30 million audiences."""
-
-    def __init__(self, size: int = 1024) -> None:
-        self._hashes = array("q", bytes(8 * size))
-        self._rows = array("I", bytes(4 * size))
-        self._mask = size - 1
-        self._free = size // 2
+class Known(Protocol):
+    """Remembers in which row a value came first."""
 
     def row_of(self, value: str) -> int:
         """The row where the value came first; 0 when it is new."""
-        code = hash(value) or 1
-        hashes, at = self._hashes, code & self._mask
-        while known := hashes[at]:
-            if known == code:
-                return self._rows[at]
-            at = (at + 1) & self._mask
-        return 0
 
     def add(self, value: str, row: int) -> None:
         """From now on the value, which was new, is known from that row."""
-        code = hash(value) or 1
-        hashes, at = self._hashes, code & self._mask
-        while hashes[at]:
-            at = (at + 1) & self._mask
-        hashes[at] = code
-        self._rows[at] = row
-        self._free -= 1
-        if not self._free:
-            self._grow()
-
-    def _grow(self) -> None:
-        hashes, rows = self._hashes, self._rows
-        size = 2 * len(hashes)
-        self._hashes, self._rows = array("q", bytes(8 * size)), array("I", bytes(4 * size))
-        self._mask, self._free = size - 1, size // 4
-        new_hashes, new_rows, mask = self._hashes, self._rows, self._mask
-        for code, row in zip(hashes, rows, strict=True):
-            if code:
-                at = code & mask
-                while new_hashes[at]:
-                    at = (at + 1) & mask
-                new_hashes[at], new_rows[at] = code, row
 
 
 class Checker:
-    """Checks rows one after the other and keeps count."""
+    """Checks rows one after the other and keeps count. `phones` and `emails` are those known before."""
 
-    def __init__(self, columns: Columns, spec: AudienceSpec, needs: Sequence[Need] = ()) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        spec: AudienceSpec,
+        needs: Sequence[Need] = (),
+        phones: Known | None = None,
+        emails: Known | None = None,
+    ) -> None:
         self.columns = columns
         self.spec = spec
         keys = [column_key(name) for name in columns.names]
         self._needs = tuple((keys.index(column_key(need.column)), need) for need in needs)
-        self._phones, self._emails = Seen(), Seen()
-        self._rows = self._offered_phones = self._offered_emails = self._warned = 0
+        self._phones, self._emails = phones or Seen(), emails or Seen()
+        self._rows = self._offered_phones = self._offered_emails = 0
         self._left_out: Counter[str] = Counter()
+        self._warned: Counter[str] = Counter()
 
     def check(self, number: int, raw: list[str]) -> CheckedRow:
         """The row as we read it; short rows are filled up, `number` counts from 1 below the header."""
@@ -252,21 +236,23 @@ class Checker:
             self._check_needs(raw, issues)
         reason = next((issue.code for issue in issues if issue.severity == "problem"), None)
         if reason is None and self._is_double(number, phone, email, issues):
-            reason = "duplicate"
+            reason = DUPLICATE
         return self._counted(CheckedRow(number, raw, phone, email, tuple(issues), reason))
 
     def summary(self) -> Summary:
         """The figures of all rows checked so far."""
+        left_out = self._left_out
         return Summary(
             self._rows,
-            self._offered,
+            self._rows - left_out.total(),
             self._offered_phones,
             self._offered_emails,
-            self._left_out["duplicate"],
-            self._warned,
-            dict(self._left_out.most_common()),
+            left_out[DUPLICATE],
+            self._warned.total(),
+            dict(left_out.most_common()),
             self.columns.custom,
-            self._refusal(),
+            refusal(self.spec, self._rows, left_out),
+            dict(self._warned.most_common()),
         )
 
     def _phone(self, raw: list[str], issues: list[Issue]) -> str | None:
@@ -329,37 +315,36 @@ class Checker:
         return False
 
     def _double(self, at: int | None, what: str, first: int) -> Issue:
-        return Issue(self.columns.names[at or 0], "duplicate", f"{what} is already in row {first}. Keep one of the two.")
+        words = f"{what} is already in row {first}. Keep one of the two."
+        return Issue(self.columns.names[at or 0], DUPLICATE, words, of=first)
 
     def _counted(self, row: CheckedRow) -> CheckedRow:
         self._rows += 1
-        if row.issues:
-            self._warned += any(issue.severity == "warning" for issue in row.issues)
         if row.reason is not None:
             self._left_out[row.reason] += 1
             return row
+        if row.issues and (flag := row.flag):
+            self._warned[flag] += 1
         self._offered_phones += row.phone is not None
         self._offered_emails += row.email is not None
         return row
 
-    @property
-    def _offered(self) -> int:
-        return self._rows - self._left_out.total()
 
-    def _refusal(self) -> str | None:
-        doubles = self._left_out["duplicate"]
-        flagged = self._left_out.total() - doubles
-        if not self._rows:
-            return "The audience is empty: the file has no rows below its header. Add people to it."
-        if flagged and self.spec.flagged == "refuse":
-            kinds = [(reason, rows) for reason, rows in self._left_out.most_common() if reason != "duplicate"]
-            why = ", ".join(f"{REASONS.get(reason, reason)}: {rows}" for reason, rows in kinds)
-            return f"{flagged} of {self._rows} rows have problems ({why}). Fix or remove them, or leave flagged rows out."
-        if doubles and self.spec.duplicates == "refuse":
-            return f"{doubles} of {self._rows} rows are duplicates. Remove them, or keep the first of each."
-        if not self._offered:
-            return "Nobody is left in the audience: every row has a problem. Fix the rows and load the file again."
-        return None
+def refusal(spec: AudienceSpec, rows: int, left_out: Mapping[str, int]) -> str | None:
+    """Why an audience with so many rows left out cannot be used as it is; None when it can."""
+    doubles, dropped = left_out.get(DUPLICATE, 0), left_out.get(DROPPED, 0)
+    flagged = sum(left_out.values()) - doubles - dropped
+    if not rows:
+        return "The audience is empty: the file has no rows below its header. Add people to it."
+    if flagged and spec.flagged == "refuse":
+        ordered = sorted(left_out.items(), key=lambda pair: (-pair[1], pair[0]))
+        why = ", ".join(f"{REASONS.get(reason, reason)}: {n}" for reason, n in ordered if reason not in (DUPLICATE, DROPPED))
+        return f"{flagged} of {rows} rows have problems ({why}). Fix or remove them, or leave flagged rows out."
+    if doubles and spec.duplicates == "refuse":
+        return f"{doubles} of {rows} rows are duplicates. Remove them, or keep the first of each."
+    if rows == flagged + doubles + dropped:
+        return "Nobody is left in the audience: every row has a problem. Fix the rows and load the file again."
+    return None
 
 
 def date_problem(text: str) -> str | None:

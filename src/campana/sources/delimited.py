@@ -7,7 +7,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -126,8 +126,12 @@ def _evenness(sample: str, separator: str) -> tuple[float, int]:
     return Counter(widths)[widths[0]] / len(widths), widths[0]
 
 
-def read(path: Path, encoding: str, separator: str, limits: Limits) -> Iterator[list[list[str]]]:
-    """All rows of the file in chunks, fewer in one where they are long, the header among them; blank lines are empty rows."""
+def read(
+    path: Path, encoding: str, separator: str, limits: Limits, passed: Callable[[float], object] = lambda share: None
+) -> Iterator[list[list[str]]]:
+    """All rows of the file in chunks, fewer in one where they are long, the header among them; blank lines are empty rows.
+    `passed` is told before each chunk what share of the file has been read."""
+    size = path.stat().st_size
     with path.open("rb") as binary, io.TextIOWrapper(binary, encoding=encoding, newline="") as file:
         reader = csv.reader(file, delimiter=separator, strict=True)
         done = 0
@@ -135,6 +139,7 @@ def read(path: Path, encoding: str, separator: str, limits: Limits) -> Iterator[
             done += len(chunk)
             if done > limits.rows + CHUNK:
                 raise BadTable(f"The file has more than {limits.rows:,} rows. Split it into several.")
+            passed(binary.tell() / size)
             yield chunk
 
 

@@ -39,6 +39,8 @@ class TableOptions(msgspec.Struct, frozen=True):
     header: bool | None = None
     sheet: str | None = None
     limits: Limits = Limits()
+    ignored: tuple[str, ...] = ()  # columns of the header that are left away
+    renamed: dict[str, str] = {}  # column of the header -> what it is called from then on
 
 
 class TableInfo(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -14,8 +14,8 @@ import msgspec
 
 from campana.core.audience import BadAudience, CheckedRow, Checker, resolve_columns
 from campana.core.campaign import AudienceSpec
-from campana.sources.forms import CHUNK_BYTES, BadTable, Limits
-from campana.sources.table import LENGTH, Job, LoadedRow, Opened, TableInfo, inspect, rows
+from campana.sources.forms import CHUNK_BYTES, BadTable, Limits, TableOptions
+from campana.sources.table import LENGTH, Job, LoadedRow, Opened, Reached, TableInfo, inspect, rows
 
 ENCODE = msgspec.msgpack.Encoder().encode
 JSON = msgspec.json.Encoder().encode
@@ -29,25 +29,39 @@ def work(job: Job) -> Iterator[tuple[bytes, bytes]]:
         yield b"O", ENCODE(Opened(info, None))
         return
     spec = AudienceSpec.model_validate(job.spec)
+    kept = [at for at, name in enumerate(info.header) if name not in job.options.ignored]
     try:
-        columns = resolve_columns(info.header, spec, job.needs)
+        columns = resolve_columns(_names(info, kept, job.options), spec, job.needs)
     except BadAudience as error:
+        yield b"O", ENCODE(Opened(info, None))  # so that people can say what is what
         raise BadAudience(str(error) + ("" if info.has_header else NO_HEADER)) from None
     yield b"O", ENCODE(Opened(info, columns))
     checker = Checker(columns, spec, job.needs)
-    for loaded in _checked(info, Path(os.fsdecode(job.path)), checker):
+    shares = [0.0]
+    for loaded in _checked(info, Path(os.fsdecode(job.path)), checker, kept, shares):
         yield b"R", ENCODE(loaded)
+        if job.reached:
+            yield b"P", ENCODE(Reached(shares[-1], checker.summary()))
     yield b"S", ENCODE(checker.summary())
 
 
-def _checked(info: TableInfo, path: Path, checker: Checker) -> Iterator[list[LoadedRow]]:
+def _names(info: TableInfo, kept: Sequence[int], options: TableOptions) -> list[str]:
+    return [options.renamed.get(name, name) for name in (info.header[at] for at in kept)]
+
+
+def _checked(
+    info: TableInfo, path: Path, checker: Checker, kept: Sequence[int], shares: list[float]
+) -> Iterator[list[LoadedRow]]:
     """Numbers count from 1 below the header; blank rows have a number but are nobody."""
-    number, check = 0, checker.check
-    for chunk in rows(path, info):
+    number, check, width = 0, checker.check, len(info.header)
+    whole = len(kept) == width
+    for chunk in rows(path, info, shares.append):
+        del shares[:-1]
         loaded: list[LoadedRow] = []
         size = 0
-        for raw in chunk:
+        for read in chunk:
             number += 1
+            raw = read if whole else [read[at] for at in kept if at < len(read)] + read[width:]
             if any(raw) and not "".join(raw).isspace():
                 row = _stored(check(number, raw))
                 loaded.append(row)
@@ -67,6 +81,7 @@ def _stored(row: CheckedRow) -> LoadedRow:
         "email": row.email,
         "issues": JSON(row.issues).decode() if row.issues else None,
         "left_out": row.reason,
+        "flag": row.flag if row.issues else None,
     }
 
 

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TypedDict
 
@@ -25,6 +25,7 @@ __all__ = [
     "BadTable",
     "LoadedRow",
     "Opened",
+    "Reached",
     "TableInfo",
     "TableOptions",
     "fingerprint",
@@ -43,7 +44,7 @@ fingerprint = delimited.fingerprint
 
 
 class LoadedRow(TypedDict):
-    """A checked row as the store keeps it: `cells` is a JSON list, `issues` one of {column, code, words, severity} or None."""
+    """A checked row as the store keeps it: `cells` is a JSON list, `issues` one of core.audience.Issue, or None."""
 
     number: int
     cells: str
@@ -51,13 +52,21 @@ class LoadedRow(TypedDict):
     email: str | None
     issues: str | None
     left_out: str | None
+    flag: str | None
 
 
 class Opened(msgspec.Struct, frozen=True):
     """What is known before the first row: how the file is read and which column is what."""
 
     info: TableInfo
-    columns: Columns | None  # None when only looked at
+    columns: Columns | None  # None when only looked at, or when it cannot be told: a refusal follows then
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """How far the reading is: the share of the file, and the figures of the rows so far."""
+
+    share: float
+    summary: Summary
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -67,6 +76,7 @@ class Job(msgspec.Struct, frozen=True):
     options: TableOptions
     spec: dict[str, str | None] | None
     needs: list[Need]
+    reached: bool = False  # tell after each chunk how far it is
 
 
 def inspect(path: Path, options: TableOptions | None = None) -> TableInfo:
@@ -154,12 +164,12 @@ def _trimmed(row: list[str]) -> list[str]:
     return row[:end]
 
 
-def rows(path: Path, info: TableInfo) -> Iterator[list[list[str]]]:
+def rows(path: Path, info: TableInfo, passed: Callable[[float], object] = lambda share: None) -> Iterator[list[list[str]]]:
     """The rows below the header in chunks, as they stand: blank ones too, so that positions are those of the file."""
     if info.sheet is not None:
-        chunks = workbook.read(path, info.sheet, info.limits)
+        chunks = workbook.read(path, info.sheet, info.limits, passed)
     else:
-        chunks = delimited.read(path, info.encoding or "utf-8", info.separator or ",", info.limits)
+        chunks = delimited.read(path, info.encoding or "utf-8", info.separator or ",", info.limits, passed)
     skipped, done = info.skipped, 0
     for chunk in chunks:
         kept = chunk[skipped:] if skipped else chunk
@@ -179,15 +189,19 @@ def look(path: Path, options: TableOptions | None = None) -> TableInfo:
     raise AssertionError("the reading process always opens first")
 
 
+Part = Opened | list[LoadedRow] | Reached | Summary
+
+
 def load_checked(
-    path: Path, spec: AudienceSpec, options: TableOptions | None = None, needs: Sequence[Need] = ()
-) -> Generator[Opened | list[LoadedRow] | Summary, None, None]:
-    """First an Opened, then rows in chunks, at last the Summary. Read and checked in a process of its own, which never runs
-    ahead by more than a chunk and ends when this iterator is closed. Raises BadAudience (or BadTable) with a sentence."""
-    return _read_elsewhere(Job(os.fsencode(path), options or TableOptions(), spec.model_dump(), list(needs)))
+    path: Path, spec: AudienceSpec, options: TableOptions | None = None, needs: Sequence[Need] = (), reached: bool = False
+) -> Generator[Part, None, None]:
+    """First an Opened, then rows in chunks (each followed by a Reached when asked for), at last the Summary. Read and checked in
+    a process of its own, which never runs ahead by more than a chunk and ends when this iterator is closed. Raises BadAudience
+    (or BadTable) with a sentence."""
+    return _read_elsewhere(Job(os.fsencode(path), options or TableOptions(), spec.model_dump(), list(needs), reached))
 
 
-def _read_elsewhere(job: Job) -> Generator[Opened | list[LoadedRow] | Summary, None, None]:
+def _read_elsewhere(job: Job) -> Generator[Part, None, None]:
     home = str(Path(campana.__file__).parent.parent)
     path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
     with tempfile.TemporaryFile() as complaints:
@@ -213,7 +227,7 @@ def _read_elsewhere(job: Job) -> Generator[Opened | list[LoadedRow] | Summary, N
             reader.wait()
 
 
-def _parts(pipe: IO[bytes]) -> Iterator[Opened | list[LoadedRow] | Summary]:
+def _parts(pipe: IO[bytes]) -> Iterator[Part]:
     """The parts the reading process hands over, up to and with the last one; EOFError when it ends before that."""
     decode_rows = msgspec.msgpack.Decoder(list[LoadedRow]).decode
     while len(head := pipe.read(LENGTH.size)) == LENGTH.size:
@@ -225,6 +239,8 @@ def _parts(pipe: IO[bytes]) -> Iterator[Opened | list[LoadedRow] | Summary]:
             yield decode_rows(body)
         elif kind == b"O":
             yield msgspec.msgpack.decode(body, type=Opened)
+        elif kind == b"P":
+            yield msgspec.msgpack.decode(body, type=Reached)
         elif kind == b"S":
             yield msgspec.msgpack.decode(body, type=Summary)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -77,9 +77,11 @@ def choose_sheet(path: Path, told: str | None) -> tuple[str, list[str]]:
     raise BadTable("The workbook is empty: no sheet has anything in it. Fill in a header and people.")
 
 
-def read(path: Path, sheet: str, limits: Limits) -> Iterator[list[list[str]]]:
-    """All rows of a sheet in chunks, the header among them."""
-    found = _sheet(path, sheet)
+def read(
+    path: Path, sheet: str, limits: Limits, passed: Callable[[float], object] = lambda share: None
+) -> Iterator[list[list[str]]]:
+    """All rows of a sheet in chunks, the header among them. `passed` is told before each chunk what share has been read."""
+    found, done = _sheet(path, sheet), 0
     if found.height > limits.rows + 1:
         raise BadTable(f"The sheet has more than {limits.rows:,} rows. Split it into several files.")
     if found.width > limits.columns:
@@ -91,9 +93,12 @@ def read(path: Path, sheet: str, limits: Limits) -> Iterator[list[list[str]]]:
             raise BadTable(f"A cell of the sheet has more than {limits.cell:,} characters. Shorten it.")
         chunk.append(cells)
         if len(chunk) == CHUNK:
+            done += CHUNK
+            passed(done / found.height)
             yield chunk
             chunk = []
     if chunk:
+        passed(1.0)
         yield chunk
 
 
