@@ -49,6 +49,13 @@ class Vault:
                 "that went with this database. If it is lost, `campana forget-credentials` makes room to enter them anew."
             ) from error
 
+    def holds(self, sealed: bytes, plain: bytes) -> bool:
+        """Whether `sealed` is `plain`, sealed with one of our keys."""
+        try:
+            return self._all.decrypt(sealed) == plain
+        except InvalidToken:
+            return False
+
     def is_newest(self, sealed: bytes) -> bool:
         """Whether it is sealed with our first key, so that no other is needed for it."""
         try:

@@ -9,6 +9,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,22 +24,25 @@ from campana.core.durations import Durations
 from campana.core.flaws import flaws
 from campana.core.ids import Id
 from campana.engine import launch, recover, report, tidy
-from campana.engine.house import Account, Exchange, House
+from campana.engine.accounts import Configured, follow, prove_key, put_configured, refresh
+from campana.engine.house import Exchange, House
 from campana.engine.ingest import keeper
 from campana.engine.journal import Journal
 from campana.engine.upkeep import upkeep
+from campana.engine.vendors import keep_templates
 from campana.engine.worker import EVERYTHING, Role, Worker, role_name
 from campana.metrics import Metrics
 from campana.settings import BadSettings, Settings
-from campana.store import accounts, campaigns, inbox, partitions
+from campana.store import campaigns, inbox, partitions
 from campana.store.clock import DatabaseClock
 from campana.store.database import Database, Priority, StoreTrouble, is_sqlite, sqlite_path
 from campana.store.migrate import migrate
+from campana.vault import Vault, open_vault
 from campana.web import app as web_app
 from campana.web.app import Actions, Application, Console, Face, Refused
 from campana.web.gateway import Gateway, HookRow
 from campana.web.health import Health, serve_health
-from campana.web.hosts import loopback_only, require_loopback
+from campana.web.hosts import named, names_of
 from campana.wire import Wire
 
 LOCAL = "local"  # the bus of a single process; several on PostgreSQL then find their work by looking
@@ -144,9 +148,9 @@ def only_process(url: str) -> Iterator[None]:
         yield
 
 
-def read_accounts(settings: Settings, known: Mapping[str, Channel]) -> list[tuple[str, Channel, Any]]:
+def read_accounts(settings: Settings, known: Mapping[str, Channel]) -> list[Configured]:
     """The vendor accounts of the settings: name, channel, credentials. Raises BadSettings with one sentence for each flaw."""
-    found: list[tuple[str, Channel, Any]] = []
+    found: list[Configured] = []
     wrong: list[str] = []
     for name, facts in settings.integrations.items():
         kind = facts.get("kind")
@@ -174,7 +178,6 @@ async def open_installation(
     roles: Collection[Role] = EVERYTHING,
 ) -> AsyncIterator[Installation]:
     """Opens the store, takes over from a process that died, and puts all parts together. Closes everything at the end."""
-    require_loopback(settings.host)
     _require_room(settings, roles)
     known = channels()
     configured = read_accounts(settings, known)
@@ -183,27 +186,34 @@ async def open_installation(
         metrics = Metrics()
         db = Database(settings.database, settings.max_pages, metrics.store_ran)
         wire = Wire() if exchange is None else None
-        installation = journal = upkeeping = None
+        installation = journal = None
+        beside: list[asyncio.Task[None]] = []
         try:
             migrate(db.engine)
             time, set_clock = await _clock(settings, db, clock)
             await db.run(partitions.ensure, time.now())
             journal = Journal(settings.data / "journal")
-            workspace_id, by_id = await db.run(_put_accounts, settings, configured, time.now())
+            vault = open_vault(settings.secret_key, settings.data)
+            await db.run(prove_key, vault, time.now())
+            workspace_id = await db.run(put_configured, vault, settings.workspace, configured, settings.senders, time.now())
             sends = exchange or wire.exchange  # type: ignore[union-attr]
-            installation = _assemble(settings, db, sends, time, known, by_id, journal, workspace_id, roles, metrics)
+            installation = _assemble(settings, db, sends, time, known, vault, journal, workspace_id, roles, metrics)
+            await refresh(installation.house, vault)
             if is_sqlite(settings.database):
                 await _take_over(installation.house, journal)
-            upkeeping = asyncio.create_task(upkeep(installation.house, journal, set_clock))
             await installation.bus.start()
+            beside.append(asyncio.create_task(upkeep(installation.house, journal, set_clock)))
+            beside.append(asyncio.create_task(follow(installation.house, vault, installation.bus.woken)))
+            if Role.PUMP in roles:
+                beside.append(asyncio.create_task(keep_templates(installation.house)))
             _settle_memory()
             yield installation
         finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             if installation:
                 await installation.bus.close()
-            if upkeeping:
-                upkeeping.cancel()
-                await asyncio.gather(upkeeping, return_exceptions=True)
             if journal:
                 journal.close(forget=installation is None or not installation.worker.unfinished)
             if wire:
@@ -264,34 +274,13 @@ async def _take_over(house: House, journal: Journal) -> None:
     await tidy.discard_unfinished(house, house.clock.now() + 1)
 
 
-def _put_accounts(
-    c: Any, settings: Settings, configured: list[tuple[str, Channel, Any]], now: int
-) -> tuple[Id, dict[Id, Account]]:
-    """Brings the store's accounts and senders to what the settings say. A sender that was paused stays so.
-
-    What the settings name no more is out of use: people wait before it until it is named again.
-    """
-    workspace_id = accounts.ensure_workspace(c, settings.workspace, now)
-    by_name = {}
-    for name, channel, credentials in configured:
-        by_name[name] = Account(accounts.put_integration(c, workspace_id, name, channel.kind, now), name, channel, credentials)
-    sender_ids = []
-    for name, sender in settings.senders.items():
-        account = by_name[sender.integration]
-        rate = sender.pace or account.channel.pace
-        facts = (name, sender.address, rate, sender.daily_limit)
-        sender_ids.append(accounts.put_sender(c, workspace_id, account.id, *facts, now))
-    accounts.keep_active(c, workspace_id, [account.id for account in by_name.values()], sender_ids)
-    return workspace_id, {account.id: account for account in by_name.values()}
-
-
 def _assemble(
     settings: Settings,
     db: Database,
     exchange: Exchange,
     clock: Clock,
     known: Mapping[str, Channel],
-    by_id: dict[Id, Account],
+    vault: Vault,
     journal: Journal,
     workspace_id: Id,
     roles: Collection[Role],
@@ -308,8 +297,8 @@ def _assemble(
         clock=clock,
         durations=Durations(settings.time_scale),
         channels=known,
-        accounts=by_id,
-        hook_url=lambda name: f"{installation.public_url}/hooks/{name}",
+        accounts={},
+        hook_url=lambda hook: f"{installation.public_url}/hooks/{hook}",
         journal=journal.begins,
         begun=journal.has,
         new_token=journal.new_token,
@@ -318,7 +307,7 @@ def _assemble(
         metrics=metrics,
     )
     gateway = Gateway(
-        lookup=lambda name: _hook_account(house, name),
+        lookup=lambda hook: _hook_account(house, hook),
         public_url=lambda: installation.public_url,
         store=keep if settings.bus == LOCAL else keeper(bus),
         clock=clock,
@@ -334,8 +323,13 @@ def _assemble(
         bus=bus,
         stopping=lambda: installation.stop.is_set() or worker.stopping.is_set(),
         dead=worker.dead,
+        token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
     )
-    app = web_app.create_app(_console(house, bus, gateway, workspace_id), guard=loopback_only, health=health)
+    app = web_app.create_app(
+        _console(house, bus, gateway, workspace_id),
+        guard=partial(named, names_of(settings.host, settings.public_url)),
+        health=health,
+    )
     installation = Installation(settings, house, workspace_id, bus, worker, app, gateway, health, roles)
     return installation
 
@@ -351,11 +345,12 @@ def _console(house: House, bus: Bus, gateway: Gateway, workspace_id: Id) -> Cons
         workspace_id=workspace_id,
         channels={kind: Face.of(channel) for kind, channel in house.channels.items()},
         gateway=gateway,
+        house=house,
     )
 
 
-def _hook_account(house: House, name: str) -> tuple[Channel, Any] | None:
-    account = house.by_name(name)
+def _hook_account(house: House, hook: str) -> tuple[Channel, Any] | None:
+    account = house.by_hook(hook)
     return (account.channel, account.settings) if account else None
 
 

@@ -110,7 +110,7 @@ async def strays(world: World) -> list[str]:
 async def test_a_hook_that_breaks_the_reader_is_set_aside_and_the_others_are_heard(world: World, monkeypatch: Any) -> None:
     await world.launch(sms(), follow_ups=[sms("follow-up")])
     await world.play(minutes=1)
-    account = world.house.by_name("sms")
+    account = world.house.by_hook("sms")
     assert account is not None
     understand = account.channel.parse_webhook
 

@@ -6,7 +6,7 @@ import pytest
 
 from campana.channels.contract import VendorTemplate
 from campana.core.durations import DAY, HOUR, MINUTE, SECOND
-from campana.store import accounts
+from campana.store import accounts, templates
 from tests.store.conftest import NOW, Begin
 
 News = tuple[int, str | None, str | None]  # when, by the vendor's clock, its status and its category
@@ -29,8 +29,8 @@ def test_news_of_a_template_is_never_undone_by_older_news(begin: Begin, told: li
     with begin() as c:
         workspace_id = accounts.ensure_workspace(c, "default", NOW)
         integration_id = accounts.put_integration(c, workspace_id, "wa", "whatsapp", NOW)
-        accounts.put_templates(c, workspace_id, integration_id, [VendorTemplate("hi", "en", "APPROVED", "UTILITY")], NOW)
+        templates.put_templates(c, workspace_id, integration_id, [VendorTemplate("hi", "en", "APPROVED", "UTILITY")], NOW)
         for at, news, of_category in told:
-            accounts.change_template(c, integration_id, "hi", "en", news, of_category, NOW + at)
-        found = accounts.find_template(c, integration_id, "hi", "en")
+            templates.change_template(c, integration_id, "hi", "en", news, of_category, NOW + at)
+        found = templates.find_template(c, integration_id, "hi", "en")
     assert (found.status, found.category) == (status, category)

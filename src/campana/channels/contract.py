@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from campana.core.exchange import Answer, Hook, Request, Response
@@ -24,6 +25,11 @@ def _one_line(secret: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def N_(text: str) -> str:  # noqa: N802 - as gettext calls it
+    """The same; the console translates it."""
+    return text
+
+
 MAX_HOOK = 3 * 1024 * 1024
 
 Secret = Annotated[SecretStr, AfterValidator(_one_line)]
@@ -34,6 +40,13 @@ class Settings(BaseModel):
     """Base of an integration's settings: credentials are Secret, so they stay out of repr and logs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def with_secrets(self) -> bytes:
+        """All of it as JSON, secrets too: to be sealed at once."""
+        facts = {name: getattr(self, name) for name in type(self).model_fields}
+        return msgspec.json.encode(
+            {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in facts.items()}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,16 @@ class Templates:
     buttons: Callable[[VendorTemplate], list[str]] = lambda template: []  # the words on them, for previews
 
 
+@dataclass(frozen=True, slots=True)
+class Senders:
+    """What an address to send from looks like, and how to ask the vendor whether the account has it."""
+
+    help: str = ""
+    problem: Callable[[str], str | None] = lambda address: None if address else "An address is needed."
+    request: Callable[[Any, str], Request | None] = lambda settings, address: None  # None: it cannot be asked
+    knows: Callable[[Response, str], bool | None] = lambda response, address: None  # None: the answer does not tell
+
+
 @dataclass(frozen=True)
 class Channel:
     """One way to reach people. The console draws its form from this, the plan greys out what it cannot do."""
@@ -136,6 +159,11 @@ class Channel:
     max_hook: int = MAX_HOOK  # bytes of the longest webhook the vendor sends; nobody has proved who they are when it is read
     batch: int = 1
     replies: bool = True
+    senders: Senders = Senders()
+    hook_help: str = ""  # what to do at the vendor, so that it calls our address
+    ours: tuple[
+        str, ...
+    ] = ()  # settings that we choose, for people to enter at the vendor: shown to them, and made when left empty
     templates: Templates | None = None
     look_up: LookUp | None = None
     wait_for_receipt: int | None = None  # microseconds to wait for the receipt of a lost answer, where nobody can be asked

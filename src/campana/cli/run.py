@@ -129,7 +129,7 @@ async def prepare(installation: Installation, file: CampaignFile, audience: Path
     if known is not None:
         return await take_up(installation, file, known, definition, audience)
     plan = await house.db.read(lambda c: launch.make_plan(file, senders(c, workspace_id), house.channels))
-    await check_accounts(house, {step.channel for step in plan.steps})
+    await check_accounts(house, workspace_id, {step.channel for step in plan.steps})
     await sync_templates(house, workspace_id)
     starts_at, notice = start_moment(file.start, house.clock.now())
     if notice:
@@ -168,7 +168,8 @@ async def take_up(installation: Installation, file: CampaignFile, known: Any, de
     if run.status in OVER:
         say(f"{known.name!r} is over already. Nothing is sent.")
     elif run.status == "paused" or (await _progress(installation, run)).held:
-        await check_accounts(house, {step.channel for step in house.plan_of(run.id, run.plan, run.columns).plan.steps})
+        steps = house.plan_of(run.id, run.plan, run.columns).plan.steps
+        await check_accounts(house, installation.workspace_id, {step.channel for step in steps})
         await sync_templates(house, installation.workspace_id)
         await house.db.run(launch.resume, run.id, house.clock.now())
     return run.id

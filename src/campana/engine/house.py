@@ -19,7 +19,7 @@ from campana.core.ids import Id
 from campana.core.journey import Shape
 from campana.core.message import Lost, Unsent
 from campana.metrics import Metrics
-from campana.store import accounts, campaigns
+from campana.store import campaigns, templates
 from campana.store.database import Database
 
 CELLS = msgspec.json.Decoder(list[str])
@@ -41,9 +41,12 @@ class Account:
     """A connected vendor account."""
 
     id: Id
+    workspace_id: Id
     name: str
+    hook: str  # its address under /hooks/
     channel: Channel
     settings: Settings
+    active: bool = True  # what is off sends nothing, but is still told what became of its messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,8 @@ class House:
     clock: Clock
     durations: Durations
     channels: Mapping[str, Channel]
-    accounts: dict[Id, Account]  # by integration id
-    hook_url: Callable[[str], str]  # where a vendor tells us things, by integration name
+    accounts: Mapping[Id, Account]  # by integration id, of every workspace; `engine.accounts` keeps it up to date
+    hook_url: Callable[[str], str]  # where a vendor tells us things, by an account's hook
     journal: Callable[[Id], None]  # writes down that a message's call begins
     begun: Callable[[Id, Id], bool | None]  # whether the journal of a token has that message; None: it cannot be read
     new_token: Callable[[], Id]  # names a claim, and the journal its calls are written to
@@ -82,6 +85,14 @@ class House:
     metrics: Metrics = field(default_factory=Metrics)
     plans: dict[Id, RunPlan] = field(default_factory=dict)
     renders: dict[tuple[Any, ...], Render] = field(default_factory=dict)
+    hooks: Mapping[str, Account] = field(default_factory=dict)
+    accounts_seen: tuple[int, int] | None = None  # the version of the accounts that this process knows
+
+    def know(self, found: Mapping[Id, Account]) -> None:
+        """From now on these are the accounts. Whoever looks in another thread sees all of them, or all of before."""
+        self.accounts = found
+        self.hooks = {account.hook: account for account in found.values()}
+        self.renders.clear()
 
     @property
     def waits(self) -> Waits:
@@ -95,9 +106,9 @@ class House:
         """How long until a closed flow or an overdue receipt is looked at again; not more often, however fast days pass."""
         return max(self.durations.of(MINUTE), SECOND // 2)
 
-    def by_name(self, name: str) -> Account | None:
-        """The account of that name."""
-        return next((account for account in self.accounts.values() if account.name == name), None)
+    def by_hook(self, hook: str) -> Account | None:
+        """The account whose webhooks come to that address."""
+        return self.hooks.get(hook)
 
     def plan_of(self, run_id: Id, plan: str, columns: str) -> RunPlan:
         """A frozen plan, read once."""
@@ -116,7 +127,7 @@ class House:
         template = None
         key: tuple[Any, ...]
         if step.template is not None:
-            row = accounts.find_template(c, integration_id, step.template, step.language or "")
+            row = templates.find_template(c, integration_id, step.template, step.language or "")
             template = (
                 None
                 if row is None

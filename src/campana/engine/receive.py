@@ -33,7 +33,7 @@ from campana.core.optout import wish_of
 from campana.engine.changes import Changes
 from campana.engine.house import Account, House
 from campana.engine.settle import Settling
-from campana.store import accounts, contacts, inbox, messages, recipients, suppressions
+from campana.store import accounts, contacts, inbox, integrations, messages, recipients, suppressions, templates
 from campana.store.database import Priority, StoreAway, StoreTrouble
 from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person
@@ -108,14 +108,14 @@ async def _receive_one(house: House, hook_id: Id) -> int:
 
 
 def _keep_stray(c: Connection, house: House, row: Any, why: str, now: int) -> None:
-    account = house.by_name(row.integration)
-    workspace_id = workspace_of(c, account) if account else accounts.any_workspace(c)
+    account = house.by_hook(row.integration)
+    workspace_id = account.workspace_id if account else accounts.any_workspace(c)
     body = row.body[:2000].decode(errors="replace")
     inbox.keep_strays(c, workspace_id, row.integration, [f"a webhook that {why}: {body}"], now)
 
 
 def _parse(c: Connection, house: House, row: Any) -> list[Heard]:
-    account = house.by_name(row.integration)
+    account = house.by_hook(row.integration)
     if account is None:
         _keep_stray(c, house, row, "came for an integration that is not in the settings", row.at)
         return []
@@ -143,7 +143,7 @@ def _take_receipts(c: Connection, house: House, receipts: Sequence[tuple[Account
         if one.message_id not in rows:
             row = _by_alias(c, account, one)
             if row is None:
-                workspace_id = workspace_of(c, account)
+                workspace_id = account.workspace_id
                 inbox.keep_strays(c, workspace_id, account.name, [f"receipt for no message of ours: {one}"], now)
             else:
                 rows[row.id] = row
@@ -165,18 +165,13 @@ def _by_alias(c: Connection, account: Account, receipt: Receipt) -> MessageRow |
     """The message of a receipt that carries only the vendor's id: among those of the person it went to."""
     if not receipt.alias:
         return None
-    workspace_id = workspace_of(c, account)
+    workspace_id = account.workspace_id
     contact_id = contacts.find(c, workspace_id, [f"{account.channel.alias_kind}:{receipt.alias}", f"phone:+{receipt.alias}"])
     if contact_id is None:
         return None
     people = recipients.of_contact(c, contact_id)
     theirs = messages.of_people(c, [person.id for person in people])
     return next((row for row in theirs if row.vendor_id == receipt.vendor_id), None)
-
-
-def workspace_of(c: Connection, account: Account) -> Id:
-    """The workspace an account belongs to."""
-    return accounts.workspace_of_integration(c, account.id)
 
 
 def _take_receipt(
@@ -211,20 +206,20 @@ def _take_receipt(
 
 
 def _take(c: Connection, house: House, account: Account, event: Told, at: int, now: int) -> None:
-    workspace_id = workspace_of(c, account)
+    workspace_id = account.workspace_id
     if isinstance(event, Inbound):
         _take_inbound(c, house, account, workspace_id, event, at, now)
     elif isinstance(event, Preference):
         contact_id = contacts.find_or_make(c, workspace_id, event.aliases, now)
         _take_wish(c, house, account, workspace_id, contact_id, event.wish, VENDOR_RULE, event.scope, at, now)
     elif isinstance(event, TemplateChanged):
-        accounts.change_template(c, account.id, event.name, event.language, event.status, event.category, event.at)
+        templates.change_template(c, account.id, event.name, event.language, event.status, event.category, event.at)
     elif isinstance(event, AddressChanged):
         kind = account.channel.alias_kind
         contact_id = contacts.find_or_make(c, workspace_id, [f"{kind}:{event.old}", f"phone:+{event.old}"], now)
         contacts.add_aliases(c, [(workspace_id, contact_id, f"{kind}:{event.new}")])
     elif isinstance(event, AccountNotice):
-        accounts.note_integration(c, account.id, event.words)
+        integrations.note(c, account.id, event.words)
     elif isinstance(event, Unrecognized):
         inbox.keep_strays(c, workspace_id, account.name, [event.words], now)
 

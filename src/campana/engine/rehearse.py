@@ -70,7 +70,7 @@ class Rehearsal:
     async def _deliver(self, house: House, request: Request) -> int:
         now = self.clock.now()
         name = urlsplit(request.url).path.rpartition("/")[2]
-        account = house.by_name(name)
+        account = house.by_hook(name)
         if account is None:
             return 404
         headers = {key.lower(): value for key, value in request.headers}

@@ -76,8 +76,8 @@ def _pass_gates(c: Connection, house: House, unit: Unit, gates: Gates, plan: Run
     now = changes.now
     step = plan.step(gates.step)
     account = house.accounts.get(gates.integration_id)
-    if account is None:  # of another workspace: this process has no settings for it
-        flows.close(c, unit.flow_id, now + house.recheck, "its account is not in the settings")
+    if account is None:
+        flows.close(c, unit.flow_id, now + house.recheck, "the credentials of its integration are not known")
     if account is None or gates.run_status != "sending" or gates.paused_at is not None or not gates.sender_active:
         units.dissolve(c, unit, gates.cursor)
         return Chunk()
@@ -105,7 +105,7 @@ def _start_chunk(
     asked = channel.look_up is not None or channel.wait_for_receipt is not None
     size = 1 if gates.setbacks else pace.chunk_size(gates.rate, channel.batch, asked)  # after a setback, one tries the way
     budget = Budget.of(gates, now)
-    hook_url = house.hook_url(account.name)
+    hook_url = house.hook_url(account.hook)
     started: list[Started] = []
     rows = []
     cursor = gates.cursor

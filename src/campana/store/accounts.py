@@ -1,4 +1,4 @@
-"""Workspaces, vendor accounts, senders and vendors' templates."""
+"""Senders as the wheels see them: which there are, how fast each may go, and what stops it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
-from campana.core.durations import MINUTE
 from campana.core.ids import Id, derived_id, new_id
 from campana.store.dialect import upsert
-from campana.store.schema import integration, sender, template, workspace
+from campana.store.schema import integration, sender, workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +40,17 @@ def ensure_workspace(c: Connection, name: str, now: int) -> Id:
 
 
 def put_integration(c: Connection, workspace_id: Id, name: str, kind: str, now: int) -> Id:
-    """The integration of that name, made or brought to that kind."""
+    """The integration of that name, made or brought to that kind. It has no credentials: nothing is sent over it."""
     found = derived_id(workspace_id, "integration", name)
     row: dict[str, Any] = {"id": found, "workspace_id": workspace_id, "name": name, "kind": kind, "hook": name}
     row |= {"credentials": b"", "from_file": True, "changed_at": now, "created_at": now}
     c.execute(upsert(c, integration).values(row).on_conflict_do_update(index_elements=["id"], set_={"kind": kind}))
     return found
+
+
+def sender_id(workspace_id: Id, name: str) -> Id:
+    """The id of a sender that the settings name."""
+    return derived_id(workspace_id, "sender", name)
 
 
 def put_sender(
@@ -61,17 +64,11 @@ def put_sender(
     now: int,
 ) -> Id:
     """The sender of that name, made or brought up to date; its pace's past stays."""
-    found = derived_id(workspace_id, "sender", name)
+    found = sender_id(workspace_id, name)
     facts = {"integration_id": integration_id, "address": address, "rate": rate, "daily_limit": daily_limit}
     row = {"id": found, "workspace_id": workspace_id, "name": name, "created_at": now, **facts}
     c.execute(upsert(c, sender).values(row).on_conflict_do_update(index_elements=["id"], set_=facts))
     return found
-
-
-def keep_active(c: Connection, workspace_id: Id, integration_ids: Iterable[Id], sender_ids: Iterable[Id]) -> None:
-    """These of the workspace are in use, and no others: what the settings do not name any more sends nothing."""
-    for table, ids in ((integration, list(integration_ids)), (sender, list(sender_ids))):
-        c.execute(update(table).where(table.c.workspace_id == workspace_id).values(active=table.c.id.in_(ids)))
 
 
 def senders(c: Connection, workspace_id: Id) -> list[SenderRow]:
@@ -89,7 +86,7 @@ def senders(c: Connection, workspace_id: Id) -> list[SenderRow]:
             sender.c.trouble,
         )
         .join(integration, integration.c.id == sender.c.integration_id)
-        .where(sender.c.workspace_id == workspace_id)
+        .where(sender.c.workspace_id == workspace_id, sender.c.removed_at.is_(None))
         .order_by(sender.c.name)
     )
     return [SenderRow(*row) for row in rows]
@@ -127,59 +124,6 @@ def reached(c: Connection, sender_id: Id) -> None:
     c.execute(update(sender).where(*mended).values(setbacks=0, trouble=None))
 
 
-CLOCK_MARGIN = 5 * MINUTE  # our clock and a vendor's differ: what it told shortly before we read its list may be news
-
-
-def put_templates(c: Connection, workspace_id: Id, integration_id: Id, found: Iterable[Any], now: int) -> None:
-    """The vendor's whole list replaces what we knew. Each has name, language, status, category, parameter_format,
-    components and vendor_id."""
-    c.execute(template.delete().where(template.c.workspace_id == workspace_id, template.c.integration_id == integration_id))
-    rows = [
-        {
-            "workspace_id": workspace_id,
-            "integration_id": integration_id,
-            "name": one.name,
-            "language": one.language,
-            "status": one.status,
-            "category": one.category,
-            "parameter_format": one.parameter_format,
-            "components": msgspec.json.encode(one.components).decode(),
-            "vendor_id": one.vendor_id,
-            "changed_at": now - CLOCK_MARGIN,
-        }
-        for one in found
-    ]
-    if rows:
-        c.execute(insert(template), rows)
-
-
-def change_template(
-    c: Connection, integration_id: Id, name: str, language: str, status: str | None, category: str | None, at: int
-) -> int:
-    """Writes down what a webhook told of a template, unless a later status is known: vendors repeat theirs for days.
-
-    Returns how many rows it changed.
-    """
-    values: dict[str, object] = {}
-    if status is not None:
-        values |= {"status": status, "changed_at": at}
-    if category is not None:
-        values["category"] = category
-    t = template.c
-    where = (t.integration_id == integration_id, t.name == name, t.language == language, t.changed_at <= at)
-    return c.execute(update(template).where(*where).values(**values)).rowcount if values else 0
-
-
-def find_template(c: Connection, integration_id: Id, name: str, language: str) -> Any:
-    """None, or one template: name, language, status, category, format, components as JSON, vendor id."""
-    t = template.c
-    return c.execute(
-        select(t.name, t.language, t.status, t.category, t.parameter_format, t.components, t.vendor_id).where(
-            t.integration_id == integration_id, t.name == name, t.language == language
-        )
-    ).first()
-
-
 def integration_of_sender(c: Connection, sender_id: Id) -> Id:
     """The integration a sender belongs to."""
     return c.execute(select(sender.c.integration_id).where(sender.c.id == sender_id)).scalar_one()
@@ -191,19 +135,9 @@ def integrations_of(c: Connection, sender_ids: Iterable[Id]) -> dict[Id, Id]:
     return {row.id: row.integration_id for row in rows}
 
 
-def workspace_of_integration(c: Connection, integration_id: Id) -> Id:
-    """The workspace an integration belongs to."""
-    return c.execute(select(integration.c.workspace_id).where(integration.c.id == integration_id)).scalar_one()
-
-
 def any_workspace(c: Connection) -> Id:
     """The first workspace there is: for what belongs to nobody."""
     return c.execute(select(workspace.c.id).order_by(workspace.c.id).limit(1)).scalar_one()
-
-
-def note_integration(c: Connection, integration_id: Id, words: str) -> None:
-    """What the vendor told of the account, for people."""
-    c.execute(update(integration).where(integration.c.id == integration_id).values(last_error=words))
 
 
 def sender_address(c: Connection, sender_id: Id) -> str:

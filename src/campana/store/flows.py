@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, update
 
 from campana.core.ids import Id, derived_id
 from campana.store.dialect import upsert
-from campana.store.schema import flow, run, sender
+from campana.store.schema import flow, integration, run, sender
 
 CLOCK = -1  # the "step" of a run's receipt clocks: no sender, no gate
 BULK = 2
@@ -65,7 +65,14 @@ def open_flows(c: Connection, now: int) -> list[OpenFlow]:
         )
         .join(run, run.c.id == flow.c.run_id)
         .join(sender, sender.c.id == flow.c.sender_id)
-        .where(run.c.status == "sending", flow.c.open_at <= now, sender.c.paused_at.is_(None), sender.c.active)
+        .join(integration, integration.c.id == sender.c.integration_id)
+        .where(
+            run.c.status == "sending",
+            flow.c.open_at <= now,
+            sender.c.paused_at.is_(None),
+            sender.c.active,
+            integration.c.active,
+        )
         .order_by(flow.c.lane, flow.c.id)
     )
     return [OpenFlow(*row) for row in rows]

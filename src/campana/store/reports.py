@@ -20,7 +20,8 @@ from campana.store.counters import figures
 from campana.store.flows import FOR_GOOD
 from campana.store.schema import campaign, campaign_tag, flow, integration, recipient, run, sender
 
-IN_USE = sender.c.active & integration.c.active  # the settings name both
+IN_USE = sender.c.active & integration.c.active
+OFF = {True: "not in the settings any more", False: "off: its integration was turned off, or the sender was removed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +198,12 @@ def _failures(c: Connection, run_id: Id | None, counts: Counter[str]) -> list[Fa
 def _held(c: Connection, run_id: Id, now: int) -> list[str]:
     """Why people of the run wait: senders that are gone, paused or slow, and flows that are closed at this moment."""
     rows = c.execute(
-        select(sender.c.name, sender.c.trouble, IN_USE.label("in_use"), flow.c.held, flow.c.open_at)
+        select(sender.c.name, sender.c.trouble, IN_USE.label("in_use"), integration.c.from_file, flow.c.held, flow.c.open_at)
         .join(flow, flow.c.sender_id == sender.c.id)
         .join(integration, integration.c.id == sender.c.integration_id)
         .where(flow.c.run_id == run_id)
     ).all()
-    said = [f"the sender {row.name} is not in the settings any more" for row in rows if not row.in_use]
+    said = [f"the sender {row.name} is {OFF[row.from_file]}" for row in rows if not row.in_use]
     said += [f"{row.name}: {row.trouble}" for row in rows if row.trouble]
     said += [f"{row.name}: {_until(row.open_at)}{row.held}" for row in rows if row.held and row.open_at > now]
     return list(dict.fromkeys(said))

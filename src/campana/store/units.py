@@ -10,7 +10,7 @@ from campana.core.ids import Id, new_id
 from campana.store.dialect import SetStatement, given, lease_clock, locked
 from campana.store.flows import OpenFlow
 from campana.store.recipients import put_back
-from campana.store.schema import flow, recipient, run, sender, unit
+from campana.store.schema import flow, integration, recipient, run, sender, unit
 from campana.store.types import Micros
 
 SIZE = 500
@@ -148,7 +148,7 @@ GATES = SetStatement(
         flow.c.open_at,
         sender.c.id.label("sender_id"),
         sender.c.address.label("sender_address"),
-        sender.c.active.label("sender_active"),
+        (sender.c.active & integration.c.active).label("sender_active"),
         sender.c.paused_at,
         sender.c.rate,
         sender.c.tat,
@@ -161,6 +161,7 @@ GATES = SetStatement(
     )
     .join_from(flow, run, run.c.id == flow.c.run_id)
     .join(sender, sender.c.id == flow.c.sender_id)
+    .join(integration, integration.c.id == sender.c.integration_id)
     .where(flow.c.id == OF.c.id),
     OF,
 )
