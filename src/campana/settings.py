@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from campana.core.flaws import flaws
@@ -45,7 +45,9 @@ class Settings(BaseSettings):
         description="What credentials in the database are sealed with, 32 characters or more; several, separated by commas, to "
         "change it",
     )
-    host: str = Field("127.0.0.1", description="Address to listen on; until sign-in exists only loopback is allowed")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; 0.0.0.0 is all of them, for which https should stand before"
+    )
     port: int = Field(8700, ge=0, le=65535)
     health_port: int | None = Field(
         None, ge=0, le=65535, description="Port for /healthz, /readyz and /metrics of a process that has no console"
@@ -53,7 +55,21 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="json, text, or auto: JSON lines unless a terminal shows them"
     )
-    public_url: str | None = Field(None, description="How vendors reach this server from outside, as https://hooks.example.com")
+    metrics_token: SecretStr | None = Field(None, description="Who brings it may read /metrics from another machine")
+    public_url: str | None = Field(
+        None, description="How vendors and people reach this server from outside, as https://campana.example.com"
+    )
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="How mails are sent: smtps://user:password@host, smtp://host:587 (STARTTLS when offered); none sends none",
+    )
+    mail_from: str | None = Field(None, description="Sender of the mails, as Campana <campana@example.com>")
+    oidc_issuer: str | None = Field(
+        None, description="OpenID Connect provider people may sign in with, as https://id.example.com"
+    )
+    oidc_client_id: str | None = Field(None, description="What the provider calls this installation")
+    oidc_client_secret: SecretStr | None = Field(None, description="The secret it was given there; none for a public client")
+    oidc_name: str = Field("single sign-on", description="What people call the provider, on the sign-in page")
     time_scale: float = Field(1.0, gt=0, description="Divides journey times: a day passes in 86400/scale seconds")
     workspace: str = Field("default", description="Workspace of the command line")
     integrations: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Vendor accounts: kind and credentials")

@@ -22,7 +22,7 @@ from campana.core.exchange import Answer, Hook, Request
 from campana.core.message import Event, Reach, Rendered
 from campana.store.database import StoreTrouble
 from campana.web.gateway import Gateway, HookRow
-from campana.web.hosts import NotLoopback, loopback_only, require_loopback
+from campana.web.hosts import address_of, is_exposed, is_local, named, names_of
 
 PUBLIC = "https://hooks.example.com/campana"
 NOW = 1_790_000_000_000_000
@@ -330,24 +330,27 @@ async def pages(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"page"})
 
 
+NAMES = names_of("192.168.1.5", "https://Campana.example.com/")
 ASKED: list[tuple[str, str, dict[str, str], int]] = [
     ("/", "localhost:8700", {}, 200),
     ("/", "LocalHost", {}, 200),
     ("/", "127.0.0.1:1", {}, 200),
     ("/", "127.9.9.9", {}, 200),
     ("/", "[::1]:8700", {}, 200),
+    ("/", "campana.example.com", {}, 200),
+    ("/", "CAMPANA.example.com:443", {"X_Forwarded_For": "1.2.3.4"}, 200),
+    ("/", "192.168.1.5:8700", {}, 200),
     ("/hooks/bell", "hooks.example.com", {}, 200),
     ("/hooks/bell", "hooks.example.com", {"X_Forwarded_For": "1.2.3.4"}, 200),
     ("/", "hooks.example.com", {}, 403),
     ("/", "", {}, 403),
     ("/", "localhost.evil.example", {}, 403),
     ("/", "evil.example:localhost", {}, 403),
+    ("/", "campana.example.com.evil.example", {}, 403),
     ("/", "127.0.0.1.nip.io", {}, 403),
     ("/", "0.0.0.0", {}, 403),  # noqa: S104
     ("/", "2130706433", {}, 403),
     ("/", "[::ffff:1.2.3.4]", {}, 403),
-    ("/", "localhost", {"X_Forwarded_For": "1.2.3.4"}, 403),
-    ("/", "localhost", {"X_Forwarded_Host": "hooks.example.com"}, 403),
     ("/hooks/", "hooks.example.com", {}, 403),
     ("/hooks/../", "hooks.example.com", {}, 403),
     ("/hooks/bell/../../campaigns", "hooks.example.com", {}, 403),
@@ -356,8 +359,8 @@ ASKED: list[tuple[str, str, dict[str, str], int]] = [
 ]
 
 
-async def test_outsiders_reach_webhooks_only() -> None:
-    async with serving(loopback_only(pages)) as port:
+async def test_pages_are_shown_under_our_names_only_and_webhooks_come_under_any() -> None:
+    async with serving(named(NAMES, pages)) as port:
         for target, host, more, status in ASKED:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             version = b"HTTP/1.1" if host else b"HTTP/1.0"
@@ -365,34 +368,59 @@ async def test_outsiders_reach_webhooks_only() -> None:
             got, _, said = await read_answer(reader)
             writer.close()
             assert (target, host, more, got) == (target, host, more, status)
-            assert (b"localhost" in said) == (status == 403)
+            assert (b"CAMPANA_PUBLIC_URL" in said) == (status == 403)
 
 
 async def test_two_hosts_are_no_host() -> None:
-    async with serving(loopback_only(pages)) as port:
+    async with serving(named(NAMES, pages)) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
         assert (await read_answer(reader))[0] in (400, 403)
         writer.close()
 
 
-async def test_a_websocket_from_outside_is_turned_away() -> None:
+async def test_a_websocket_under_another_name_is_turned_away() -> None:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     scope: Any = {"type": "websocket", "path": "/live", "headers": [(b"host", b"evil.example")]}
-    await loopback_only(pages)(scope, nothing, send)
+    await named(NAMES, pages)(scope, nothing, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1", "[::1]"])
-def test_this_machine_may_be_listened_on(host: str) -> None:
-    require_loopback(host)
+def asked_from(client: str, host: str = "localhost", **headers: str) -> Any:
+    """A request as the server hands it on."""
+    given = {"host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return {"client": (client, 1), "headers": [(name.encode(), value.encode()) for name, value in given.items()]}
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "192.168.1.5", "campana.example.com", "localhost.example.com"])  # noqa: S104
-def test_nothing_else_may_be_listened_on(host: str) -> None:
-    with pytest.raises(NotLoopback, match=r"Set CAMPANA_HOST to 127\.0\.0\.1"):
-        require_loopback(host)
+@pytest.mark.parametrize(
+    ("scope", "local", "address"),
+    [
+        (asked_from("127.0.0.1"), True, "127.0.0.1"),
+        (asked_from("::1", "[::1]:8700"), True, "::1"),
+        (asked_from("10.0.0.9"), False, "10.0.0.9"),  # it says localhost, and is not here
+        (asked_from("127.0.0.1", "campana.example.com"), False, "127.0.0.1"),
+        (asked_from("127.0.0.1", x_forwarded_for="203.0.113.7"), False, "203.0.113.7"),
+        (asked_from("127.0.0.1", x_forwarded_for="6.6.6.6, 203.0.113.7"), False, "203.0.113.7"),  # the first it said itself
+        (asked_from("127.0.0.1", x_forwarded_for="<b>"), False, "127.0.0.1"),
+        (asked_from("10.0.0.9", x_forwarded_for="203.0.113.7"), False, "10.0.0.9"),  # nobody's word from elsewhere is taken
+    ],
+)
+def test_who_asks_is_told_by_the_connection(scope: Any, local: bool, address: str) -> None:
+    assert (is_local(scope), address_of(scope)) == (local, address)
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "exposed"),
+    [
+        ("127.0.0.1", None, False),
+        ("0.0.0.0", "https://campana.example.com", False),  # noqa: S104
+        ("0.0.0.0", "http://campana.example.com", True),  # noqa: S104
+        ("192.168.1.5", None, True),
+    ],
+)
+def test_passwords_in_the_open_are_noticed(host: str, public_url: str | None, exposed: bool) -> None:
+    assert is_exposed(host, public_url) == exposed

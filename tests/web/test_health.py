@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from campana.store.migrate import migrate
 from campana.web import health as module
 from campana.web.app import create_app
 from campana.web.health import Health, Shared, serve_health
-from campana.web.hosts import loopback_only
+from campana.web.hosts import named
 from campana.web.listen import PortTaken
 
 _spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1] / "browser" / "world.py")
@@ -54,7 +55,7 @@ def asking(app: Any, host: str = "localhost") -> httpx.AsyncClient:
 @pytest.fixture
 async def http(health: Health) -> AsyncIterator[httpx.AsyncClient]:
     """Asks from outside."""
-    app = create_app(worlds.World().console(), guard=loopback_only, health=health)
+    app = create_app(worlds.World().console(), guard=partial(named, ()), health=health)
     async with asking(app, "campana.example.com") as found:
         yield found
 
@@ -76,12 +77,21 @@ async def test_probes_are_answered_under_any_name(http: httpx.AsyncClient) -> No
 
 async def test_metrics_are_for_this_machine_only(http: httpx.AsyncClient, health: Health) -> None:
     assert (await http.get("/metrics")).status_code == 403
-    app = create_app(worlds.World().console(), guard=loopback_only, health=health)
+    app = create_app(worlds.World().console(), guard=partial(named, ()), health=health)
     async with asking(app) as here:
         answer = await here.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'campana_build_info{role="serve"' in answer.text
+
+
+async def test_metrics_are_told_elsewhere_to_who_knows_the_token(http: httpx.AsyncClient, health: Health) -> None:
+    asked = {"authorization": "Bearer figures-for-us"}
+    assert (await http.get("/metrics", headers=asked)).status_code == 403  # there is no token
+    health.token = "figures-for-us"
+    assert (await http.get("/metrics", headers=asked)).status_code == 200
+    for wrong in ("", "Bearer ", "Bearer figures-for-u", "figures-for-us"):
+        assert (await http.get("/metrics", headers={"authorization": wrong})).status_code == 403, wrong
 
 
 async def test_a_wheel_that_died_is_named(http: httpx.AsyncClient, health: Health) -> None:

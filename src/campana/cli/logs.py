@@ -55,7 +55,11 @@ def secrets_of(settings: Settings) -> Iterator[str]:
             if name in facts and _is_secret(field.annotation):
                 yield str(facts[name])
     yield from (key.strip() for key in (settings.secret_key or "").split(",") if key.strip())
-    for url in (settings.database, *settings.bus.split(",")):
+    for secret in (settings.metrics_token, settings.oidc_client_secret):
+        if secret:
+            yield secret.get_secret_value()
+    mail = settings.smtp_url.get_secret_value() if settings.smtp_url else ""
+    for url in (settings.database, mail, *settings.bus.split(",")):
         if found := re.search(r"://[^:]*:(.+)@", url):
             yield found[1]
 

@@ -20,7 +20,6 @@ from campana.standin.config import BadConfig
 from campana.store.database import StoreAway, StoreTrouble
 from campana.vault import BadKey, WrongKey
 from campana.web.app import PortTaken
-from campana.web.hosts import NotLoopback
 
 # Each of these carries a sentence that says what to do next.
 SENTENCES = (
@@ -32,7 +31,6 @@ SENTENCES = (
     StoreTrouble,
     StoreAway,
     PortTaken,
-    NotLoopback,
     VendorRefuses,
     BadKey,
     WrongKey,

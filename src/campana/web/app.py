@@ -82,7 +82,7 @@ def create_app(
     """Puts gateway and console together. What is not asked of a loopback name reaches the gateway and the probes only."""
     live = live or Live(console.changed)
     pages = secured(_pages(open_desk(console, live), console.secret))
-    rest = guard(pages) if health is None else probed(health, guard(measured(health, pages)))
+    rest = guard(pages) if health is None else probed(health, measured(health, guard(pages)))
     return Application(_front(console.gateway, rest), live)
 
 

@@ -1,6 +1,7 @@
 """What machines ask of a process: does it turn (/healthz), may it be given work (/readyz), how is it doing (/metrics).
 
-The first two are answered to anybody, for they name nobody and show nothing; /metrics stays behind the guard of the console.
+The first two are answered to anybody, for they name nobody and show nothing; /metrics is for this machine, or for who knows the
+token of CAMPANA_METRICS_TOKEN.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -21,8 +23,8 @@ from campana.core.exchange import Answer
 from campana.metrics import Metrics
 from campana.store import health as store
 from campana.web.exposition import CONTENT_TYPE, expose, of_bus, of_process, of_store
-from campana.web.gateway import say
-from campana.web.hosts import loopback_only
+from campana.web.gateway import headers_of, say
+from campana.web.hosts import is_local
 from campana.web.listen import serve_until
 
 ANSWER_SECONDS = 1.0  # the store and the bus answer within this, or count as away
@@ -31,6 +33,9 @@ READY_SECONDS = 0.5
 HEALTHY = Answer(200, b"It works.\n")
 READY = Answer(200, b"It is ready.\n")
 METHOD = Answer(405, b"Ask with GET.\n")
+NOT_YOURS = Answer(
+    403, b"Figures are told to this machine. Elsewhere ask with Authorization: Bearer and the token of CAMPANA_METRICS_TOKEN.\n"
+)
 NOTHING = Answer(404, b"Only /healthz, /readyz and /metrics are here.\n")
 STOPPING = "It is stopping: what was handed over is being settled, and nothing new is taken."
 STORE_LATE = "The database did not answer within a second. See whether it runs, and how busy it is."
@@ -74,6 +79,7 @@ class Health:
     bus: Bus
     stopping: Callable[[], bool] = lambda: False
     dead: Callable[[], Sequence[str]] = list  # wheels that turn no more, though nobody stopped them
+    token: str | None = field(default=None, repr=False)  # who knows it may ask for figures from elsewhere
     _trouble: Shared[str | None] = field(init=False)
     _figures: Shared[store.Figures] = field(init=False)
     _holds: Shared[int] = field(init=False)
@@ -142,8 +148,23 @@ def probed(health: Health, app: ASGIApp) -> ASGIApp:
 
 
 def measured(health: Health, app: ASGIApp) -> ASGIApp:
-    """The application with /metrics before it. Who may ask is decided before."""
-    return _answering({"/metrics": health.exposition}, app)
+    """The application with /metrics before it."""
+    figures, refusal = _answering({"/metrics": health.exposition}, app), _answering({"/metrics": _not_yours}, app)
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        may = scope["type"] == ScopeType.HTTP and (is_local(scope) or _knows(scope, health.token))
+        await (figures if may else refusal)(scope, receive, send)
+
+    return asked
+
+
+def _knows(scope: Scope, token: str | None) -> bool:
+    said = headers_of(scope).get("authorization", "")
+    return bool(token) and compare_digest(said.encode(), f"Bearer {token}".encode())
+
+
+async def _not_yours() -> Answer:
+    return NOT_YOURS
 
 
 def _answering(known: dict[str, Callable[[], Awaitable[Answer]]], app: ASGIApp) -> ASGIApp:
@@ -167,5 +188,5 @@ async def serve_health(
     health: Health, host: str, port: int, stop: asyncio.Event, bound: Callable[[int], None] = lambda port: None
 ) -> None:
     """Answers machines, and nobody else, until `stop` is set: for a process that has no web side. Raises PortTaken."""
-    app = probed(health, loopback_only(measured(health, _nothing)))
+    app = probed(health, measured(health, _nothing))
     await serve_until(stop, app, host, port, bound, setting="CAMPANA_HEALTH_PORT")

@@ -1,0 +1,29 @@
+"""How long somebody waits who guesses: not at all at first, then twice as long each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from campana.core.durations import DAY, MINUTE, SECOND
+
+FORGOTTEN = DAY  # failures count together when there is no more than this between them
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many tries are free; after that each failure makes the next try wait, up to `longest`."""
+
+    free: int
+    longest: int
+
+    def delay(self, failures: int) -> int:
+        """How long nothing is tried after so many failures."""
+        if failures < self.free:
+            return 0
+        return min(self.longest, SECOND << min(failures - self.free, 30))
+
+
+PER_EMAIL = Limit(free=5, longest=5 * MINUTE)  # short enough that nobody can lock another out for good
+PER_CODE = Limit(free=5, longest=15 * MINUTE)
+PER_ADDRESS = Limit(free=20, longest=15 * MINUTE)  # many people may share one
+PER_LETTER = Limit(free=3, longest=60 * MINUTE)  # mails to one person that they did not ask for
