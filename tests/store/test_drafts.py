@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import insert
 
-from campana.core.draft import Draft, DraftStep, add_step
+from campana.core.draft import Draft, DraftStep, Schedule, add_step
 from campana.core.ids import new_id
 from campana.store import accounts, audit, campaigns, drafts
 from campana.store.drafts import Author, Outdated, Saved
 from campana.store.schema import user
-from tests.store.conftest import NOW, a_run
+from tests.store.conftest import NOW, a_run, a_sender
 
 ANA = Author(None, "ana@example.com", "127.0.0.1")
 SAYS_HI = Draft(steps=(DraftStep(key="s1", kind="primary", text="Hi {{name}}"),))
@@ -116,3 +116,20 @@ def test_a_removed_draft_is_gone_and_its_name_free(c, here):
     assert drafts.remove(c, here, one, ANA, NOW).name == "Spring survey"
     assert drafts.load(c, here, one) is None
     assert drafts.load(c, here, made(c, here)).tags == ("spring-survey",)
+
+
+def test_a_copy_says_the_same_to_nobody_yet_and_begins_at_no_time(c, here):
+    later = SAYS_HI.model_copy(update={"schedule": Schedule(when="later", date="2026-01-01", time="10:00", zone="UTC")})
+    one = drafts.create(c, here, "Welcome", later, ANA, NOW)
+    found = drafts.load(c, here, drafts.copy(c, here, one, "Copy of {}".format, ANA, NOW))
+    assert (found.name, found.draft, found.audience_id) == ("Copy of Welcome", SAYS_HI, None)
+    assert drafts.copy(c, accounts.ensure_workspace(c, "elsewhere", NOW), one, str, ANA, NOW) is None
+
+
+def test_a_campaign_made_from_a_file_can_be_copied(c, here):
+    sender_id = a_sender(c, "sms")
+    definition = '{"name": "Old", "primary": {"from": "sms", "text": "Hi {{name}}"}}'
+    old = campaigns.create(c, here, "Old", "one_time", definition, [], NOW)
+    found = drafts.load(c, here, drafts.copy(c, here, old, str, ANA, NOW))
+    assert found.name == "Old 2"
+    assert [(step.sender, step.text) for step in found.draft.steps] == [(sender_id.hex(), "Hi {{name}}")]

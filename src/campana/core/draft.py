@@ -8,12 +8,13 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from campana.core.campaign import CampaignFile, FollowUp, Hours, Message, Model
-from campana.core.durations import DAY
+from campana.core.durations import DAY, HOUR
 
 Kind = Literal["primary", "fallback", "follow_up"]
 ORDER: tuple[Kind, ...] = ("primary", "fallback", "follow_up")
 MOST = {"primary": 1, "fallback": 5, "follow_up": 5}  # steps of a kind: more would be a nuisance to whoever gets them
 LONGEST = 10_000  # signs of a text
+MOST_HOURS = 72  # until a message without a receipt counts as not delivered
 
 
 class DraftStep(Model):
@@ -27,7 +28,9 @@ class DraftStep(Model):
     template: str = Field("", max_length=512)
     language: str = Field("", max_length=35)
     values: dict[str, str] = Field(default_factory=dict)  # template field -> text with {{columns}}
-    deadline: int | None = Field(None, ge=1, le=72)  # hours without a receipt that count as not delivered; None: the channel's
+    deadline: int | None = Field(
+        None, ge=1, le=MOST_HOURS
+    )  # hours without a receipt that count as not delivered; None: the channel's
     after: int = Field(1, ge=1, le=7)  # follow-ups: days after the delivery before it (contract 110)
 
     @property
@@ -137,8 +140,14 @@ def draft_of_file(file: CampaignFile, sender_ids: dict[str, str]) -> Draft:
             template=message.template or "",
             language=message.language or "",
             values=dict(message.values),
+            deadline=_hours(message.not_delivered_after),
             after=message.after // DAY if isinstance(message, FollowUp) else 1,
         )
         for number, (kind, message) in enumerate(messages, 1)
     ]
     return Draft(steps=tuple(steps), hours=file.hours)
+
+
+def _hours(length: int | None) -> int | None:
+    """A length of time in hours, as near as a draft can say it."""
+    return None if length is None else max(1, min(MOST_HOURS, round(length / HOUR)))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, exists, select, update
 from sqlalchemy.exc import IntegrityError
 
-from campana.core.campaign import name_key, tag_of
-from campana.core.draft import Draft, read_draft
+from campana.core.campaign import CampaignFile, name_key, tag_of
+from campana.core.draft import Draft, Schedule, draft_of_file, read_draft
 from campana.core.ids import Id
 from campana.store import audit, campaigns
 from campana.store.dialect import counted, upsert
-from campana.store.schema import campaign, campaign_tag, run, user
+from campana.store.schema import audience, campaign, campaign_tag, run, sender, user
 
 ONE_TIME = "one_time"
 
@@ -186,13 +187,33 @@ def remove_tag(c: Connection, workspace_id: Id, campaign_id: Id, tag: str) -> bo
 
 
 def remove(c: Connection, workspace_id: Id, campaign_id: Id, author: Author, now: int) -> DraftRow | None:
-    """The draft is gone, and is returned as it was, its audience with nobody to use it; None when there was none."""
+    """The draft is gone, and is returned as it was; its people are tidied away later. None when there was none."""
     found = load(c, workspace_id, campaign_id)
     if found is None:
         return None
     c.execute(campaign_tag.delete().where(campaign_tag.c.workspace_id == workspace_id, campaign_tag.c.campaign_id == campaign_id))
     c.execute(campaign.delete().where(*_a_draft(workspace_id, campaign_id)))
+    if found.audience_id is not None:  # what is not loaded to its end is tidied away
+        unused = (audience.c.workspace_id == workspace_id, audience.c.id == found.audience_id)
+        c.execute(update(audience).where(*unused).values(loaded=False))
     audit.note(
         c, workspace_id, author.user_id, author.who, "campaign.deleted", found.name, now, campaign_id, address=author.address
     )
     return found
+
+
+def copy(c: Connection, workspace_id: Id, campaign_id: Id, name_of: Callable[[str], str], author: Author, now: int) -> Id | None:
+    """A new draft says what that campaign says, launched or not, to nobody yet; None when there is no such campaign."""
+    found = c.execute(
+        select(campaign.c.name, campaign.c.definition).where(
+            campaign.c.workspace_id == workspace_id, campaign.c.id == campaign_id
+        )
+    ).first()
+    if found is None:
+        return None
+    draft = read_draft(found.definition)
+    if draft is None:
+        senders = c.execute(select(sender.c.name, sender.c.id).where(sender.c.workspace_id == workspace_id))
+        draft = draft_of_file(CampaignFile.model_validate_json(found.definition), {row.name: row.id.hex() for row in senders})
+    at_no_time = draft.model_copy(update={"schedule": Schedule()})  # its time may be past
+    return create(c, workspace_id, name_of(found.name), at_no_time, author, now)

@@ -71,10 +71,10 @@ class View:
     pace: Pace
     outcomes: Sequence[tuple[str, int]]  # in the order people read them; those of nobody are left away
     left: int  # people who get nothing more when the campaign is finished now
-    can: frozenset[str]  # of pause, resume, finish
+    can: frozenset[str]  # of pause, resume, finish, duplicate, unschedule
 
     @classmethod
-    def of(cls, p: Progress, may_act: bool = True) -> View:
+    def of(cls, p: Progress, may_act: bool = True, may_edit: bool = False) -> View:
         """Derives the view; an outcome that has no place in our order comes last rather than not at all."""
         known = [*OUTCOMES, *sorted(set(p.outcomes) - set(OUTCOMES))]
         return cls(
@@ -82,7 +82,7 @@ class View:
             pace(p.minutes),
             [(name, p.outcomes[name]) for name in known if p.outcomes.get(name)],
             p.outcomes.get("waiting", 0) + p.outcomes.get("sending", 0),
-            ALLOWED.get(p.line.status, frozenset()) if may_act else frozenset(),
+            _allowed(p, may_act, may_edit),
         )
 
 
@@ -91,6 +91,14 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "sending": frozenset({"pause", "finish"}),
     "paused": frozenset({"resume", "finish"}),
 }
+
+
+def _allowed(p: Progress, may_act: bool, may_edit: bool) -> frozenset[str]:
+    acts = ALLOWED.get(p.line.status, frozenset()) if may_act else frozenset()
+    if not may_edit:
+        return acts
+    not_begun = p.line.status == "scheduled" and p.line.started_at is None
+    return acts | {"duplicate"} | ({"unschedule"} if not_begun else set())
 
 
 async def _progress(desk: Desk, workspace_id: Id, campaign_id: Id) -> Progress | None:
@@ -114,11 +122,13 @@ async def progress(request: AnyRequest, campaign: FromPath[str]) -> Response[Any
     if answer := preference(request):
         return answer
     desk, campaign_id, found = await _known(request, campaign)
-    home = f"/campaigns/{campaign_id.hex()}"
+    visitor, home = Visitor.of(request), f"/campaigns/{campaign_id.hex()}"
+    if found.line.status == "draft" and visitor.may(Permission.EDIT):
+        return Redirect(f"{home}/setup")
     return draw(
         request,
         "progress.html",
-        v=View.of(found, Visitor.of(request).may(Permission.OPERATE)),
+        v=View.of(found, visitor.may(Permission.OPERATE), visitor.may(Permission.EDIT)),
         home=home,
         stream=f"{home}/stream?" + urlencode({"lang": language_of(request)}),
         asked=request.query_params.get("ask", ""),
@@ -131,11 +141,11 @@ async def progress_stream(request: AnyRequest, campaign: FromPath[str]) -> Strea
     """The same figures, as they change."""
     desk, campaign_id, _ = await _known(request, campaign)
     visitor, templates = Visitor.of(request), desk.templates(request)
-    may_act = visitor.may(Permission.OPERATE)
+    may = (visitor.may(Permission.OPERATE), visitor.may(Permission.EDIT))
     events = desk.live.watch(
         Topic(("progress", campaign_id), lambda: _progress(desk, visitor.workspace_id, campaign_id)),
-        (language_of(request), visitor.zone, may_act),
-        lambda found: frame(templates, View.of(found, may_act)),
+        (language_of(request), visitor.zone, may),
+        lambda found: frame(templates, View.of(found, *may)),
     )
     return Stream(events, media_type="text/event-stream", headers=STREAM_HEADERS)
 
