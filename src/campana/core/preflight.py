@@ -1,0 +1,160 @@
+"""What stands in the way of a launch, and what people should know before it. The sentences are the console's: here are the
+codes, the field each belongs to, and what the sentence names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from campana.core.campaign import Hours
+from campana.core.durations import DAY, SECOND
+from campana.core.hours import closes_at, next_open
+
+LONG = 3  # parts of a text message, from which on people should know
+SLOW = DAY  # a launch that takes longer is told
+MOST_WINDOWS = 4000  # opening hours that are looked through: some ten years
+
+
+class Severity(StrEnum):
+    """Whether a launch is possible all the same."""
+
+    BLOCKER = "blocker"
+    WARNING = "warning"
+
+
+class Where(StrEnum):
+    """The page on which it is mended."""
+
+    SETUP = "setup"
+    JOURNEY = "journey"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong or worth knowing. `anchor` is the id of its field on the page."""
+
+    code: str
+    severity: Severity
+    where: Where
+    anchor: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> bool:
+        return self.severity is Severity.BLOCKER
+
+
+def blocker(code: str, where: Where, anchor: str = "", **details: Any) -> Finding:
+    """Something that a launch is refused for."""
+    return Finding(code, Severity.BLOCKER, where, anchor, details)
+
+
+def warning(code: str, where: Where, anchor: str = "", **details: Any) -> Finding:
+    """Something that people should know."""
+    return Finding(code, Severity.WARNING, where, anchor, details)
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceFacts:
+    """An audience in figures, as a launch looks at it."""
+
+    chosen: bool = False
+    loaded: bool = False
+    trouble: str = ""
+    rows: int = 0
+    offered: int = 0
+    flagged: int = 0  # rows with a problem that nobody has dealt with
+
+
+def of_audience(facts: AudienceFacts) -> list[Finding]:
+    """Whether there is anybody to write to, and all rows are dealt with (contract 95)."""
+    if not facts.chosen:
+        return [blocker("no_audience", Where.SETUP, "audience")]
+    if facts.trouble:
+        return [blocker("audience_unread", Where.SETUP, "audience", words=facts.trouble)]
+    if not facts.loaded:
+        return [blocker("audience_loading", Where.SETUP, "audience", rows=facts.rows)]
+    found = [blocker("flagged_rows", Where.SETUP, "audience", rows=facts.flagged)] if facts.flagged else []
+    return found if facts.offered else [*found, blocker("nobody", Where.SETUP, "audience")]
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """What every contact's text of one step came to."""
+
+    key: str
+    label: str  # of its channel
+    takes: int = 0  # people who can take the step
+    segments: int = 0
+    most_segments: int = 0
+    longest_row: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)  # why not -> people
+    empty: Mapping[str, int] = field(default_factory=dict)  # column -> people for whom it is empty
+    closed_to: Mapping[str, int] = field(default_factory=dict)  # beginning of numbers the vendor does not serve with it -> people
+
+
+def of_texts(steps: Sequence[StepFacts], offered: int) -> list[Finding]:
+    """What the rendered texts of everybody tell."""
+    found = []
+    if steps and offered and not any(step.takes for step in steps):
+        found.append(blocker("nobody_reachable", Where.SETUP, "audience"))
+    for step in steps:
+        anchor = f"{step.key}-sender"
+        if offered and not step.takes:
+            found.append(warning("step_for_nobody", Where.JOURNEY, anchor, label=step.label))
+        if step.most_segments > LONG:
+            details = {"segments": step.most_segments, "row": step.longest_row}
+            found.append(warning("long_text", Where.JOURNEY, f"{step.key}-text", **details))
+        for column, people in step.empty.items():
+            found.append(warning("empty_column", Where.JOURNEY, f"{step.key}-text", column=column, people=people))
+        for start, people in step.closed_to.items():
+            found.append(warning("closed_to", Where.JOURNEY, f"{step.key}-template", start=start, people=people))
+    return found
+
+
+def of_duration(start: int, end: int | None) -> list[Finding]:
+    """Told when sending takes long, or would never end."""
+    if end is None:
+        return [blocker("never_ends", Where.REVIEW, "hours")]
+    return [warning("slow", Where.REVIEW, "pace", days=-(-(end - start) // DAY))] if end - start > SLOW else []
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one sender has to do in a launch: weights at its rate, at most so many a day."""
+
+    weight: int
+    rate: float
+    daily_limit: int | None = None
+
+
+def finished_at(start: int, loads: Iterable[Load], hours: Hours | None) -> int | None:
+    """When the last of the first messages is out, at the senders' pace and within the hours; None when that is years away."""
+    ends = [_one_finished(start, load, hours) for load in loads]
+    known = [end for end in ends if end is not None]
+    return max(known, default=start) if len(known) == len(ends) else None
+
+
+def _one_finished(start: int, load: Load, hours: Hours | None) -> int | None:
+    """Counts through the openings and the UTC days one by one: a daily limit begins anew with each day."""
+    left, at = load.weight, start
+    day, room = -1, 0.0
+    for _ in range(MOST_WINDOWS):
+        if left <= 0:
+            return at
+        at = next_open(hours, at)
+        closes = closes_at(hours, at) if hours else at + DAY
+        until = min(closes, (at // DAY + 1) * DAY)
+        if at // DAY != day:
+            day, room = at // DAY, load.daily_limit if load.daily_limit is not None else float("inf")
+        possible = min(room, max(1, int((until - at) / SECOND * load.rate)))
+        taken = min(left, int(possible))
+        if taken == left:
+            return at + int(taken / load.rate * SECOND)
+        left -= taken
+        room -= taken
+        at = until
+    return None

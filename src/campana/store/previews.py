@@ -1,0 +1,104 @@
+"""One person of an audience, as a preview shows them. Only people who are offered are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, select
+
+from campana.core.ids import Id
+from campana.store import suppressions
+from campana.store.schema import audience, audience_row
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom a preview is drawn for, and the rows of those before and after them; None: there is nobody."""
+
+    number: int
+    phone: str | None
+    email: str | None
+    cells: Mapping[str, str]
+    barred: frozenset[tuple[str, str]] = frozenset()  # (address, medium) that must not be written to
+    before: int | None = None
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The audience of a draft as a preview needs it."""
+
+    columns: tuple[str, ...] = ()
+    person: Person | None = None
+    wanted: bool = True  # the person is the one who was asked for, not another one in their stead
+    file_name: str = ""
+    loaded: bool = False
+    rows: int = 0
+    offered: int = 0
+    facts: Any = field(default=None, repr=False)
+
+
+R = audience_row.c
+SAMPLE = 200
+CELLS = msgspec.json.Decoder(list[str])
+
+
+def people(c: Connection, workspace_id: Id, audience_id: Id | None, asked: str = "") -> People:
+    """The audience, and the person that a row number or a phone number names; else the first one."""
+    a = audience.c
+    facts = c.execute(
+        select(a.file_name, a.columns, a.loaded, a.rows, a.offered, a.summary, a.spec, a.trouble).where(
+            a.workspace_id == workspace_id, a.id == audience_id
+        )
+    ).first()
+    if audience_id is None or facts is None:
+        return People()
+    columns = tuple(msgspec.json.decode(facts.columns, type=list[str]))
+    found = _asked(c, audience_id, asked.strip())
+    row = found or _next(c, audience_id, R.number > 0)
+    person = _person(c, workspace_id, audience_id, columns, row) if row else None
+    wanted = found is not None or not asked.strip()
+    return People(columns, person, wanted, facts.file_name, facts.loaded, facts.rows, facts.offered, facts)
+
+
+def _row(*where: ColumnElement[bool]) -> Any:
+    return select(R.number, R.cells, R.phone, R.email).where(R.left_out.is_(None), *where).limit(1)
+
+
+def _asked(c: Connection, audience_id: Id, asked: str) -> Any:
+    digits = "".join(sign for sign in asked if sign.isdigit())
+    if not asked:
+        return None
+    if asked.isdigit() and len(asked) < 8:
+        return c.execute(_row(R.audience_id == audience_id, R.number == int(asked))).first()
+    if "@" in asked:
+        return c.execute(_row(R.audience_id == audience_id, R.email == asked.lower())).first()
+    if len(digits) < 4:
+        return None
+    exact = c.execute(_row(R.audience_id == audience_id, R.phone == f"+{digits}")).first()
+    return exact or c.execute(_row(R.audience_id == audience_id, R.phone.contains(digits, autoescape=True))).first()
+
+
+def _next(c: Connection, audience_id: Id, where: ColumnElement[bool], back: bool = False) -> Any:
+    order = R.number.desc() if back else R.number
+    return c.execute(_row(R.audience_id == audience_id, where).order_by(order)).first()
+
+
+def _person(c: Connection, workspace_id: Id, audience_id: Id, columns: tuple[str, ...], row: Any) -> Person:
+    before = _next(c, audience_id, R.number < row.number, back=True)
+    after = _next(c, audience_id, R.number > row.number)
+    cells = dict(zip(columns, CELLS.decode(row.cells), strict=False))
+    addresses = {address for address in (row.phone, row.email) if address}
+    barred = frozenset(suppressions.among(c, workspace_id, addresses))
+    numbers = (before.number if before else None, after.number if after else None)
+    return Person(row.number, row.phone, row.email, cells, barred, *numbers)
+
+
+def sample(c: Connection, audience_id: Id, columns: Sequence[str]) -> list[tuple[int, Mapping[str, str]]]:
+    """The first people of an audience: row number, cells by column."""
+    where = (R.audience_id == audience_id, R.left_out.is_(None))
+    rows = c.execute(select(R.number, R.cells).where(*where).order_by(R.number).limit(SAMPLE))
+    return [(row.number, dict(zip(columns, CELLS.decode(row.cells), strict=False))) for row in rows]
