@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -155,9 +155,15 @@ def _unread(account: Account, why: str) -> VendorRefuses:
 
 
 async def try_out(
-    house: House, account: Account, sender: str, to: str, content: Content, template: VendorTemplate | None
+    house: House,
+    account: Account,
+    sender: str,
+    to: str,
+    content: Content,
+    template: VendorTemplate | None,
+    values: Mapping[str, str] | None = None,
 ) -> Verdict:
-    """Sends one real message through the very channel that sends campaigns, and says what the vendor answered.
+    """Sends one real message with these values through the very channel that sends campaigns. The verdict is the vendor's answer.
 
     Nobody who must not be written to is, and it is no part of any campaign's figures.
     """
@@ -166,7 +172,7 @@ async def try_out(
     if barred & {(to, channel.suppresses), (to, suppressions.ALL)}:
         return Verdict(False, "This person asked not to be written to; nothing was sent.")
     try:
-        rendered = channel.compile(content, template)({})
+        rendered = channel.compile(content, template)(values or {})
     except UnfitContent as error:
         return Verdict(False, str(error))
     if rendered.problem:
