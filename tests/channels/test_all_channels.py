@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from campana.channels import registry
-from campana.channels.contract import Channel, Content, VendorTemplate
+from campana.channels.contract import Channel, Content, VendorTemplate, form_of
 from campana.channels.registry import BadPlugin, channels
 from campana.core.exchange import Answer, Hook, Request, Response
 from campana.core.failure import Failure
@@ -250,3 +250,31 @@ def test_a_package_brings_its_own_channel(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(registry, "entry_points", lambda group: [HERE] if group == "campana.channels" else [])
     monkeypatch.setattr(registry, "BUILT_IN", ())
     assert list(registry.channels.__wrapped__()) == ["whatsapp"]
+
+
+@EACH
+def test_its_form_asks_for_every_setting_in_words_and_keeps_secrets_apart(channel: Channel) -> None:
+    form = {field.name: field for field in form_of(channel)}
+    assert list(form) == list(channel.settings.model_fields)
+    assert all(field.label and field.label != field.name and field.help for field in form.values())
+    assert channel.ours <= form.keys()
+    given_away = {name for name, value in CREDENTIALS[channel.kind].items() if value == SECRET and not form[name].secret}
+    assert given_away == channel.ours
+    needed = {name: value for name, value in CREDENTIALS[channel.kind].items() if form[name].needed or name in channel.ours}
+    channel.settings.model_validate(needed)
+
+
+@EACH
+def test_its_settings_come_back_whole_after_they_were_kept(channel: Channel) -> None:
+    kept = credentials(channel)
+    assert channel.settings.model_validate_json(kept.with_secrets()) == kept
+
+
+@EACH
+@QUICK
+@given(address=st.text(max_size=30), body=BODIES)
+def test_no_address_to_send_from_and_no_answer_about_it_makes_it_raise(channel: Channel, address: str, body: bytes) -> None:
+    if channel.senders.problem(address) is None:
+        request = channel.senders.request(credentials(channel), address)
+        assert request is None or SECRET not in request.url
+    assert channel.senders.knows(Response(200, {}, body), address) in {None, True, False}

@@ -142,3 +142,34 @@ def test_the_check_sends_nothing() -> None:
     request = twilio_sms.check(SETTINGS)
     assert (request.method, request.body) == ("GET", b"")
     assert request.url.endswith("/Messages.json?PageSize=1")
+
+
+@pytest.mark.parametrize(
+    ("address", "fits", "asked"),
+    [
+        ("+15017122661", True, True),
+        ("MG" + "0" * 32, True, False),
+        ("55512", True, False),
+        ("Clinic One", True, False),
+        ("Clinica Centro", False, False),
+        ("5017122661234", False, False),
+        ("", False, False),
+        ("MG12", True, False),  # a name like any other
+    ],
+)
+def test_a_sender_is_a_number_a_service_a_short_code_or_a_name(address: str, fits: bool, asked: bool) -> None:
+    assert (twilio_sms.CHANNEL.senders.problem(address) is None) is fits
+    request = twilio_sms.CHANNEL.senders.request(SETTINGS, address)
+    assert (request is not None and request.url.endswith("/IncomingPhoneNumbers.json?PhoneNumber=%2B15017122661")) is asked
+
+
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        (b'{"incoming_phone_numbers": [{"phone_number": "+15017122661"}]}', True),
+        (b'{"incoming_phone_numbers": []}', False),
+        (b"<html>", None),
+    ],
+)
+def test_the_account_says_whether_it_has_a_number(body: bytes, known: bool | None) -> None:
+    assert twilio_sms.CHANNEL.senders.knows(Response(200, {}, body), "+15017122661") is known

@@ -97,3 +97,24 @@ def test_the_check_asks_for_the_account_s_numbers() -> None:
 def test_a_lost_answer_waits_for_its_receipt() -> None:
     assert whatsapp.CHANNEL.look_up is None
     assert whatsapp.CHANNEL.wait_for_receipt == 600_000_000
+
+
+@pytest.mark.parametrize(
+    ("address", "fits"), [("106540352242922", True), ("+15550783881", False), ("", False), ("1234", False), ("106 540", False)]
+)
+def test_a_sender_is_named_by_its_phone_number_id(address: str, fits: bool) -> None:
+    assert (whatsapp.CHANNEL.senders.problem(address) is None) is fits
+
+
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        (b'{"data": [{"id": "7"}, {"id": "106540352242922"}]}', True),
+        (b'{"data": [{"id": "7"}]}', False),
+        (b'{"data": []}', False),
+        (b'{"data": [{"id": "7"}], "paging": {"next": "https://graph.facebook.com/next"}}', None),
+        (b"<html>", None),
+    ],
+)
+def test_the_accounts_own_list_says_whether_it_has_a_number(body: bytes, known: bool | None) -> None:
+    assert whatsapp.CHANNEL.senders.knows(Response(200, {}, body), "106540352242922") is known

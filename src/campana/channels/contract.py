@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
@@ -47,6 +47,33 @@ class Settings(BaseModel):
         return msgspec.json.encode(
             {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in facts.items()}
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """One setting of a channel as a form asks for it. Label and help are in English, marked for translation."""
+
+    name: str
+    label: str
+    help: str
+    secret: bool  # never shown again once it is kept
+    needed: bool
+    default: str
+
+
+def form_of(channel: Channel) -> list[FormField]:
+    """What an account of the channel is made of, in the order of its declaration."""
+    found = []
+    for name, declared in channel.settings.model_fields.items():
+        secret = _is_secret(declared.annotation) and name not in channel.ours
+        default = "" if declared.is_required() or declared.default is None else str(declared.default)
+        needed = declared.is_required() and name not in channel.ours
+        found.append(FormField(name, declared.title or name, declared.description or "", secret, needed, default))
+    return found
+
+
+def _is_secret(kind: Any) -> bool:
+    return kind is SecretStr or any(_is_secret(inner) for inner in get_args(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +188,7 @@ class Channel:
     replies: bool = True
     senders: Senders = Senders()
     hook_help: str = ""  # what to do at the vendor, so that it calls our address
-    ours: tuple[
-        str, ...
-    ] = ()  # settings that we choose, for people to enter at the vendor: shown to them, and made when left empty
+    ours: frozenset[str] = frozenset()  # settings that we choose and people enter at the vendor: shown, and made when left empty
     templates: Templates | None = None
     look_up: LookUp | None = None
     wait_for_receipt: int | None = None  # microseconds to wait for the receipt of a lost answer, where nobody can be asked

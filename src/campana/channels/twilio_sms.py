@@ -14,7 +14,19 @@ from pydantic import Field, model_validator
 
 from campana.channels import contract, signatures
 from campana.channels.answers import Errors, Said, code_of, mail_date, read, reference, refusal, short, told_failure
-from campana.channels.contract import BaseUrl, Channel, Content, Found, LookUp, Render, Secret, UnfitContent, VendorTemplate
+from campana.channels.contract import (
+    N_,
+    BaseUrl,
+    Channel,
+    Content,
+    Found,
+    LookUp,
+    Render,
+    Secret,
+    Senders,
+    UnfitContent,
+    VendorTemplate,
+)
 from campana.core.durations import HOUR, MINUTE, SECOND
 from campana.core.exchange import Answer, Hook, Request, Response
 from campana.core.failure import Failure
@@ -66,6 +78,9 @@ PAGE = 200
 CLOCK_MARGIN = 60 * SECOND  # their clock and ours differ, and their dates have whole seconds
 RETRY_RULES = quote_plus("#rc=5&rp=all")  # read by Twilio only: repeat a callback up to 5 times, whatever went wrong
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
+SHORT_CODE = re.compile(r"[0-9]{3,8}")
+NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{1,11}")
 SURROGATES = re.compile("[\ud800-\udfff]")
 EMPTY_TWIML = Answer(200, b'<?xml version="1.0" encoding="UTF-8"?>\n<Response/>', "text/xml; charset=utf-8")
 
@@ -73,13 +88,27 @@ EMPTY_TWIML = Answer(200, b'<?xml version="1.0" encoding="UTF-8"?>\n<Response/>'
 class Settings(contract.Settings):
     """A Twilio account."""
 
-    account_sid: str = Field(pattern=r"^AC[0-9a-fA-F]{32}$", description="Account SID: AC and 32 digits, from the Twilio console")
-    auth_token: Secret = Field(description="Auth token of that account; it also proves that webhooks are Twilio's")
-    api_key_sid: str | None = Field(None, pattern=r"^SK[0-9a-fA-F]{32}$", description="API key to sign in with, if you use one")
-    api_key_secret: Secret | None = Field(None, description="Secret of the API key")
-    webhook_key: str | None = Field(None, min_length=1, description="Name of the key webhooks are signed with, if not the token")
-    webhook_key_secret: Secret | None = Field(None, description="Secret of the webhook key")
-    base_url: BaseUrl = Field("https://api.twilio.com", description="Where Twilio is; a stand-in has another address")
+    account_sid: str = Field(
+        title=N_("Account SID"),
+        pattern=r"^AC[0-9a-fA-F]{32}$",
+        description=N_("Account SID: AC and 32 digits, from the Twilio console"),
+    )
+    auth_token: Secret = Field(
+        title=N_("Auth token"), description=N_("Auth token of that account; it also proves that webhooks are Twilio's")
+    )
+    api_key_sid: str | None = Field(
+        None, title=N_("API key SID"), pattern=r"^SK[0-9a-fA-F]{32}$", description=N_("API key to sign in with, if you use one")
+    )
+    api_key_secret: Secret | None = Field(None, title=N_("API key secret"), description=N_("Secret of the API key"))
+    webhook_key: str | None = Field(
+        None, title=N_("Webhook key"), min_length=1, description=N_("Name of the key webhooks are signed with, if not the token")
+    )
+    webhook_key_secret: Secret | None = Field(None, title=N_("Webhook key secret"), description=N_("Secret of the webhook key"))
+    base_url: BaseUrl = Field(
+        "https://api.twilio.com",
+        title=N_("Address of the API"),
+        description=N_("Where Twilio is; a stand-in has another address"),
+    )
 
     @model_validator(mode="after")
     def keys_have_secrets(self) -> Self:
@@ -212,6 +241,41 @@ def _result(response: Response) -> Result:
 def check(settings: Settings) -> Request:
     """Lists one message: proves the credentials for the very resource that is used. (An API key may not read the account.)"""
     return _get(settings, f"{settings.messages_url}?PageSize=1")
+
+
+class OwnNumber(msgspec.Struct):
+    phone_number: str
+
+
+class OwnNumbers(msgspec.Struct):
+    """The numbers of an account that were asked for."""
+
+    incoming_phone_numbers: list[OwnNumber]
+
+
+NUMBERS = msgspec.json.Decoder(OwnNumbers)
+
+
+def address_problem(address: str) -> str | None:
+    """What is wrong with an address to send from, in words."""
+    if E164.fullmatch(address) or SERVICE.fullmatch(address) or SHORT_CODE.fullmatch(address) or NAME.fullmatch(address):
+        return None
+    return N_(
+        "Write a number as +15550100, a Messaging Service as MG and 32 digits, a short code, or a name of up to 11 letters."
+    )
+
+
+def ask_address(settings: Settings, address: str) -> Request | None:
+    """Asks for a number of the account; other addresses cannot be asked for here."""
+    if not E164.fullmatch(address):
+        return None
+    return _get(settings, f"{settings.account_url}/IncomingPhoneNumbers.json?PhoneNumber={quote_plus(address)}")
+
+
+def knows_address(response: Response, address: str) -> bool | None:
+    """Whether the account has that number; None when the answer does not tell."""
+    numbers = read(NUMBERS, response.body)
+    return None if numbers is None else any(one.phone_number == address for one in numbers.incoming_phone_numbers)
 
 
 def _get(settings: Settings, url: str) -> Request:
@@ -382,6 +446,16 @@ CHANNEL = Channel(
     max_hook=MAX_HOOK,
     look_up=LookUp(ask, found, ask_next_page, matches, (0, 2 * MINUTE), ask_status, status_found),
     stop_confirmed_by_vendor=True,
+    senders=Senders(
+        N_("A number such as +15550100, a Messaging Service (MG and 32 digits), a short code, or a name"),
+        address_problem,
+        ask_address,
+        knows_address,
+    ),
+    hook_help=N_(
+        "Receipts find their way by themselves. For replies, enter this address at Twilio as the webhook of the number or "
+        "Messaging Service."
+    ),
     failure_of=ERRORS.table.get,
     advice_of=ERRORS.advice,
 )

@@ -12,9 +12,21 @@ from pydantic import Field
 
 from campana.channels import contract, signatures
 from campana.channels.answers import Said, code_of, read, refusal, short
-from campana.channels.contract import BaseUrl, Channel, Content, Render, Secret, Templates, UnfitContent, VendorTemplate
+from campana.channels.contract import (
+    N_,
+    BaseUrl,
+    Channel,
+    Content,
+    Render,
+    Secret,
+    Senders,
+    Templates,
+    UnfitContent,
+    VendorTemplate,
+)
 from campana.channels.whatsapp_templates import (
     SURROGATES,
+    Paging,
     button_words,
     compile_template,
     listing_query,
@@ -33,12 +45,26 @@ LIMIT = 4096
 class Settings(contract.Settings):
     """A WhatsApp Business Account."""
 
-    token: Secret = Field(description="Access token of a system user, from Meta's business settings")
-    app_secret: Secret = Field(description="App secret; it proves that webhooks are Meta's")
-    verify_token: Secret = Field(description="A word of your choice, to be entered at Meta beside the webhook's address")
-    waba_id: str = Field(pattern=r"^[0-9]{1,32}$", description="WhatsApp Business Account id, from the WhatsApp Manager")
-    version: str = Field("v23.0", pattern=r"^v[0-9]{1,3}\.[0-9]{1,2}$", description="Version of the Graph API")
-    base_url: BaseUrl = Field("https://graph.facebook.com", description="Where Meta is; a stand-in has another address")
+    token: Secret = Field(
+        title=N_("Access token"), description=N_("Access token of a system user, from Meta's business settings")
+    )
+    app_secret: Secret = Field(title=N_("App secret"), description=N_("App secret; it proves that webhooks are Meta's"))
+    verify_token: Secret = Field(
+        title=N_("Verify token"), description=N_("A word of your choice, to be entered at Meta beside the webhook's address")
+    )
+    waba_id: str = Field(
+        title=N_("Business Account id"),
+        pattern=r"^[0-9]{1,32}$",
+        description=N_("WhatsApp Business Account id, from the WhatsApp Manager"),
+    )
+    version: str = Field(
+        "v23.0", title=N_("API version"), pattern=r"^v[0-9]{1,3}\.[0-9]{1,2}$", description=N_("Version of the Graph API")
+    )
+    base_url: BaseUrl = Field(
+        "https://graph.facebook.com",
+        title=N_("Address of the API"),
+        description=N_("Where Meta is; a stand-in has another address"),
+    )
 
     @cached_property
     def root(self) -> str:
@@ -157,6 +183,36 @@ def check(settings: Settings) -> Request:
     return _get(settings, f"{settings.root}/{settings.waba_id}/phone_numbers")
 
 
+class OwnNumber(msgspec.Struct):
+    id: str
+
+
+class OwnNumbers(msgspec.Struct):
+    """The numbers of an account."""
+
+    data: list[OwnNumber]
+    paging: Paging | None = None
+
+
+NUMBERS = msgspec.json.Decoder(OwnNumbers)
+
+
+def address_problem(address: str) -> str | None:
+    """What is wrong with a phone number id, in words."""
+    if address.isascii() and address.isdigit() and 5 <= len(address) <= 32:
+        return None
+    return N_("A phone number id is digits alone: not the number itself, but what the WhatsApp Manager shows beside it.")
+
+
+def knows_address(response: Response, address: str) -> bool | None:
+    """Whether the account has that number; None when the answer does not tell."""
+    numbers = read(NUMBERS, response.body)
+    if numbers is None:
+        return None
+    found = any(number.id == address for number in numbers.data)
+    return None if not found and numbers.paging and numbers.paging.next else found
+
+
 def templates_request(settings: Settings, cursor: str | None) -> Request:
     """One page of the account's templates."""
     return _get(settings, f"{settings.root}/{settings.waba_id}/message_templates?{listing_query(cursor)}")
@@ -203,6 +259,17 @@ CHANNEL = Channel(
     templates=Templates(templates_request, parse_listing, template_fields, button_words),
     wait_for_receipt=10 * MINUTE,
     needs_template=True,
+    senders=Senders(
+        N_("Phone number id, from the WhatsApp Manager: digits, but not the number itself"),
+        address_problem,
+        lambda settings, address: check(settings),
+        knows_address,
+    ),
+    hook_help=N_(
+        "At Meta, open the app's WhatsApp configuration, enter this address and the verify token, and subscribe to messages, "
+        "message_template_status_update, template_category_update, user_preferences and account_update."
+    ),
+    ours=frozenset({"verify_token"}),
     failure_of=ERRORS.table.get,
     advice_of=ERRORS.advice,
 )

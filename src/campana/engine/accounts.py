@@ -27,7 +27,7 @@ log = structlog.get_logger("campana.accounts")
 
 
 def prove_key(c: Connection, vault: Vault, now: int) -> None:
-    """The key of this process is the one of this installation; raises WrongKey. What another of its keys sealed is sealed anew."""
+    """This process has the key of this installation; raises WrongKey. What another of its keys sealed is sealed anew."""
     proof = integrations.proof(c)
     if proof is not None:
         vault.open(proof)
