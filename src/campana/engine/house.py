@@ -128,19 +128,7 @@ class House:
         key: tuple[Any, ...]
         if step.template is not None:
             row = templates.find_template(c, integration_id, step.template, step.language or "")
-            template = (
-                None
-                if row is None
-                else VendorTemplate(
-                    row.name,
-                    row.language,
-                    row.status,
-                    row.category,
-                    row.parameter_format,
-                    msgspec.json.decode(row.components),
-                    row.vendor_id,
-                )
-            )
+            template = None if row is None else vendor_template(row)
             key = (run_id, position, row and row.status, row and row.components)
         else:
             key = (run_id, position)
@@ -149,6 +137,12 @@ class House:
             content = Content(step.text, step.template, step.language, step.values)
             found = self.renders[key] = self.channels[step.channel].compile(content, template)
         return found
+
+
+def vendor_template(row: Any) -> VendorTemplate:
+    """A template of the store as channels know it."""
+    components = msgspec.json.decode(row.components)
+    return VendorTemplate(row.name, row.language, row.status, row.category, row.parameter_format, components, row.vendor_id)
 
 
 def read_plan(plan: str, columns: str, durations: Durations) -> RunPlan:
