@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
+from campana.cli import credentials, show
 from campana.cli import demo as demo_command
 from campana.cli import run as run_command
-from campana.cli import show
 from campana.cli.logs import logs_to_stderr
 from campana.cli.words import SENTENCES, complain
 from campana.core.campaign import json_schema
@@ -97,6 +97,12 @@ def export(
 ) -> None:
     """Write everybody of a run as CSV, with outcome and reason."""
     finish(show.export(load_settings(config), run_or_name, output))
+
+
+@app.command("forget-credentials")
+def forget_credentials(config: Config = None) -> None:
+    """After the key is lost: empty what it sealed, so that credentials can be entered anew. Stop all processes before."""
+    finish(credentials.forget(load_settings(config)))
 
 
 @app.command()
