@@ -15,9 +15,12 @@ from jsonschema import Draft202012Validator
 
 from campana.channels import whatsapp
 from campana.channels.contract import Content, UnfitContent, VendorTemplate
+from campana.channels.whatsapp_templates import parse_listing, template_examples, template_fields
+from campana.core.exchange import Response
 from campana.core.message import Outgoing
 
 SCHEMA = Path(__file__).parents[1] / "data" / "whatsapp" / "send-message.schema.json"
+SAMPLES = SCHEMA.parent / "samples"
 SEND_SCHEMA = Draft202012Validator(json.loads(SCHEMA.read_text()))
 SETTINGS = whatsapp.Settings(token="t", app_secret="s", verify_token="v", waba_id="1")
 
@@ -254,3 +257,18 @@ def test_a_page_can_ask_what_a_template_takes_and_what_its_buttons_say() -> None
     ]
     with pytest.raises(UnfitContent, match="kind LOCATION"):
         told.fields(template({"type": "HEADER", "format": "LOCATION"}))
+
+
+@pytest.mark.parametrize("page", ["templates-page1.response.json", "templates-page2.response.json"])
+def test_every_field_of_the_samples_has_the_example_it_was_approved_with(page: str) -> None:
+    listed = parse_listing(Response(200, {}, (SAMPLES / page).read_bytes()))
+    assert listed is not None
+    for one in listed[0]:
+        needed = {field.key for field in template_fields(one) if field.needed}
+        assert needed <= template_examples(one).keys() or not any("example" in part for part in one.components), one.name
+
+
+@pytest.mark.parametrize("example", [None, 1, "x", [1], {"body_text": "x"}, {"body_text": []}, {"body_text_named_params": [{}]}])
+def test_an_example_that_cannot_be_read_is_none(example: object) -> None:
+    body = {"type": "BODY", "text": "Hi {{1}}", "example": example}
+    assert template_examples(VendorTemplate("hi", "en", "APPROVED", "UTILITY", components=[body])) == {}

@@ -150,6 +150,7 @@ class Templates:
     parse: Callable[[Response], tuple[list[VendorTemplate], str | None] | None]  # and the next cursor; None: not to be read
     fields: Callable[[VendorTemplate], list[TemplateField]]  # in the order they are sent; raises UnfitContent
     buttons: Callable[[VendorTemplate], list[str]] = lambda template: []  # the words on them, for previews
+    examples: Callable[[VendorTemplate], dict[str, str]] = lambda template: {}  # by key: the values it was approved with
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from campana.channels.whatsapp_templates import (
     compile_template,
     listing_query,
     parse_listing,
+    template_examples,
     template_fields,
 )
 from campana.channels.whatsapp_webhook import ERRORS, is_number, parse_webhook
@@ -256,7 +257,7 @@ CHANNEL = Channel(
     compile=compile_content,
     check=check,
     challenge=challenge,
-    templates=Templates(templates_request, parse_listing, template_fields, button_words),
+    templates=Templates(templates_request, parse_listing, template_fields, button_words, template_examples),
     wait_for_receipt=10 * MINUTE,
     needs_template=True,
     senders=Senders(

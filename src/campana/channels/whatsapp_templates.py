@@ -136,6 +136,54 @@ def template_fields(template: VendorTemplate) -> list[TemplateField]:
     return [TemplateField(place.key, place.needed, place.link) for place in places]
 
 
+class NamedExample(msgspec.Struct):
+    param_name: str
+    example: str
+
+
+class Examples(msgspec.Struct):
+    """The values a template was sent in with, for its reviewer."""
+
+    header_text: list[str] | None = None
+    header_text_named_params: list[NamedExample] | None = None
+    header_handle: list[str] | None = None
+    body_text: list[list[str]] | None = None
+    body_text_named_params: list[NamedExample] | None = None
+
+
+class Exemplified(msgspec.Struct):
+    """A component or a button that may hold examples."""
+
+    type: str
+    format: str | None = None
+    example: Examples | list[str] | None = None
+    buttons: list[msgspec.Raw] | None = None
+
+
+EXEMPLIFIED = msgspec.json.Decoder(Exemplified)
+
+
+def template_examples(template: VendorTemplate) -> dict[str, str]:
+    """The values the template was approved with, by the keys of its fields; what cannot be read has none."""
+    found: dict[str, str] = {}
+    for component in template.components:
+        part = read(EXEMPLIFIED, msgspec.json.encode(component))
+        told = part.example if part else None
+        if part and isinstance(told, Examples):
+            prefix = "header." if part.type.upper() == "HEADER" else ""
+            named = told.header_text_named_params or told.body_text_named_params or []
+            plain = told.header_text or (told.body_text or [[]])[0]
+            found |= {prefix + one.param_name: one.example for one in named}
+            found |= {f"{prefix}{number}": value for number, value in enumerate(plain, 1)}
+            if told.header_handle and (kind := MEDIA.get((part.format or "").upper())):
+                found[f"header.{kind}"] = told.header_handle[0]
+        for number, raw in enumerate((part.buttons if part else None) or ()):
+            button = read(EXEMPLIFIED, bytes(raw))
+            if button and isinstance(button.example, list) and button.example:
+                found[f"button.{number}"] = button.example[0]
+    return found
+
+
 def button_words(template: VendorTemplate) -> list[str]:
     """What the person reads on the buttons."""
     part = _parts("The template", template).get("BUTTONS")
