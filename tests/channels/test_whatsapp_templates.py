@@ -264,8 +264,16 @@ def test_every_field_of_the_samples_has_the_example_it_was_approved_with(page: s
     listed = parse_listing(Response(200, {}, (SAMPLES / page).read_bytes()))
     assert listed is not None
     for one in listed[0]:
-        needed = {field.key for field in template_fields(one) if field.needed}
+        needed = {field.key for field in template_fields(one) if field.needed and not field.link}
         assert needed <= template_examples(one).keys() or not any("example" in part for part in one.components), one.name
+
+
+def test_the_example_of_a_link_is_what_completes_it() -> None:
+    button = {"type": "URL", "text": "Ver", "url": "https://example.com/{{1}}", "example": ["https://example.com/promo"]}
+    header = {"type": "HEADER", "format": "IMAGE", "example": {"header_handle": ["https://example.com/a.png"]}}
+    parts = [header, {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "Sair"}, button]}]
+    found = template_examples(VendorTemplate("hi", "en", "APPROVED", "UTILITY", components=parts))
+    assert found == {"header.image": "https://example.com/a.png", "button.1": "promo"}
 
 
 @pytest.mark.parametrize("example", [None, 1, "x", [1], {"body_text": "x"}, {"body_text": []}, {"body_text_named_params": [{}]}])

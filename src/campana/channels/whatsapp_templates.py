@@ -157,6 +157,7 @@ class Exemplified(msgspec.Struct):
     type: str
     format: str | None = None
     example: Examples | list[str] | None = None
+    url: str | None = None
     buttons: list[msgspec.Raw] | None = None
 
 
@@ -175,12 +176,14 @@ def template_examples(template: VendorTemplate) -> dict[str, str]:
             plain = told.header_text or (told.body_text or [[]])[0]
             found |= {prefix + one.param_name: one.example for one in named}
             found |= {f"{prefix}{number}": value for number, value in enumerate(plain, 1)}
-            if told.header_handle and (kind := MEDIA.get((part.format or "").upper())):
+            kind = MEDIA.get((part.format or "").upper())
+            if kind and told.header_handle and LINK.fullmatch(told.header_handle[0]):  # else it is the name of an upload
                 found[f"header.{kind}"] = told.header_handle[0]
         for number, raw in enumerate((part.buttons if part else None) or ()):
             button = read(EXEMPLIFIED, bytes(raw))
             if button and isinstance(button.example, list) and button.example:
-                found[f"button.{number}"] = button.example[0]
+                fixed = VARIABLE.split(button.url or "")[0]
+                found[f"button.{number}"] = button.example[0].removeprefix(fixed)  # told as the whole address
     return found
 
 
