@@ -96,12 +96,12 @@ def add_step(draft: Draft, kind: Kind) -> Draft:
         return draft
     used = {step.key for step in draft.steps}
     key = next(key for number in range(1, 100) if (key := f"s{number}") not in used)
-    return _ordered(draft, (*draft.steps, DraftStep(key=key, kind=kind)))
+    return with_steps(draft, (*draft.steps, DraftStep(key=key, kind=kind)))
 
 
 def remove_step(draft: Draft, key: str) -> Draft:
     """Without that step; the primary stays."""
-    return _ordered(draft, [step for step in draft.steps if step.key != key or step.kind == "primary"])
+    return with_steps(draft, [step for step in draft.steps if step.key != key or step.kind == "primary"])
 
 
 def move_step(draft: Draft, key: str, up: bool) -> Draft:
@@ -113,15 +113,11 @@ def move_step(draft: Draft, key: str, up: bool) -> Draft:
     other = at - 1 if up else at + 1
     if 0 <= other < len(steps) and steps[other].kind == steps[at].kind:
         steps[at], steps[other] = steps[other], steps[at]
-    return _ordered(draft, steps)
+    return with_steps(draft, steps)
 
 
-def replace_step(draft: Draft, changed: DraftStep) -> Draft:
-    """With the step of the same key as it is now."""
-    return _ordered(draft, [changed if step.key == changed.key else step for step in draft.steps])
-
-
-def _ordered(draft: Draft, steps: Sequence[DraftStep]) -> Draft:
+def with_steps(draft: Draft, steps: Sequence[DraftStep]) -> Draft:
+    """With these steps instead, in the order of their kinds."""
     in_order = tuple(step for kind in ORDER for step in steps if step.kind == kind)
     return draft.model_copy(update={"steps": in_order})
 

@@ -19,7 +19,7 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from campana.web.access import Entrance, NobodyYet, NotAllowed, entrance_for, guard, require_needs, wants_page
-from campana.web.console import assets, campaigns, drafts, progress
+from campana.web.console import assets, campaigns, drafts, journey, progress
 from campana.web.console.page import Actions, AnyRequest, Console, Desk, Face, Refused, draw, open_desk
 from campana.web.health import Health, measured, probed
 from campana.web.listen import PortTaken, serve_until
@@ -44,6 +44,8 @@ ROUTES = (
     drafts.duplicate,
     drafts.ask_to_delete,
     drafts.delete,
+    journey.journey,
+    journey.save_journey,
 )
 POLICY = "; ".join(
     (

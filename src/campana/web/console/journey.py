@@ -1,0 +1,181 @@
+"""Building the messages of a campaign: steps that save themselves, and a preview by the renderer that sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from litestar import MediaType, Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from campana.core.access import Permission
+from campana.core.draft import Draft
+from campana.core.ids import id_of
+from campana.core.phones import Phone, parse_phone
+from campana.engine.preview import Sheet
+from campana.engine.vendors import Verdict, try_out
+from campana.store import drafts
+from campana.store.drafts import Answer, DraftRow, Outdated
+from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
+from campana.web.console.journey_form import TooLong, read_steps, rearranged, touched
+from campana.web.console.journey_view import JourneyView, Material, make_view, read_material
+from campana.web.console.page import AnyRequest, Desk, Refused, draw, preference
+from campana.web.visitor import Visitor
+
+
+@get("/campaigns/{campaign:str}/journey", needs=Permission.EDIT, include_in_schema=False)
+async def journey(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
+    """The steps as they were left, complete without script."""
+    if answer := preference(request):
+        return answer
+    asked = request.query_params
+    person = asked.get("as", "").strip()
+    material = await _material(request, campaign, person)
+    if material.row is None:
+        return cast("Response[Any]", await known_draft(request, campaign))
+    row, channels = material.row, house_of(request).channels
+    view = make_view(material, row, row.draft, channels, {}, asked.get("shown", ""), "check" in asked, asked=person)
+    return _page(request, view)
+
+
+@post("/campaigns/{campaign:str}/journey", needs=Permission.EDIT, include_in_schema=False)
+async def save_journey(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
+    """Saves what was typed, and does what the pressed button says. A part of the page asks for parts only."""
+    form: Mapping[str, Any] = dict((await request.form()).multi_items())
+    do = str(form.get("do", ""))
+    what, _, which = do.partition(":")
+    person = which if what == "as" else str(form.get("as", "")).strip()
+    material = await _material(request, campaign, person)
+    if material.row is None:
+        return await _not_a_draft(request, campaign)
+    try:
+        draft = read_steps(material.row.draft, form)
+    except TooLong as error:
+        raise Refused(str(error)) from None
+    arranged = rearranged(draft, do)
+    version = int(which) if what == "mine" and which.isdecimal() else _number(form.get("version"))
+    answer = await _save(request, material.row, version, arranged or draft)
+    if answer is None:
+        return await _not_a_draft(request, campaign)
+    outdated = answer if isinstance(answer, Outdated) else None
+    if not outdated and (away := _away(material.row, draft, do, arranged)):
+        return away
+    channels = house_of(request).channels
+    view = make_view(
+        material,
+        material.row,
+        draft,
+        channels,
+        form,
+        which if what == "shown" else str(form.get("shown", "")),
+        what == "continue" or "checked" in form,
+        theirs=outdated.theirs if outdated else None,
+        version=version if outdated else cast("drafts.Saved", answer).version,
+        asked=person,
+    )
+    if what == "test":
+        view = await _tested(request, view, str(form.get("to", "")))
+    if what == "continue" and not view.blockers and not outdated:
+        return Redirect(f"{home_of(material.row.id)}/review", status_code=303)
+    if "hx-request" in request.headers:
+        return _parts(request, view, request.query_params.get("fields", ""))
+    return _page(request, view, status=422 if what == "continue" else 200)
+
+
+async def _material(request: AnyRequest, campaign: str, asked: str) -> Material:
+    campaign_id = id_of(campaign)
+    if campaign_id is None:
+        raise NotFoundException
+    read = Desk.of(request).console.read
+    found: Material = await read(read_material, workspace_of(request), campaign_id, asked)
+    return found
+
+
+async def _save(request: AnyRequest, row: DraftRow, version: int, draft: Draft) -> Answer:
+    """Nothing is written when nothing changed, so that looking at previews is no change for others."""
+    if draft == row.draft:
+        return drafts.Saved(row.version)
+    now = Desk.of(request).console.clock.now()
+    write = Desk.of(request).console.write
+    answer: Answer = await write(drafts.save, workspace_of(request), row.id, version, draft, author_of(request), now)
+    return answer
+
+
+def _away(row: DraftRow, draft: Draft, do: str, arranged: Draft | None) -> Redirect | None:
+    """Where a button leads once everything is saved; None when the reader stays, or must mend something before going on."""
+    home, (what, _, which) = home_of(row.id), do.partition(":")
+    if what == "exit":
+        return Redirect("/campaigns", status_code=303)
+    if what == "back":
+        return Redirect(f"{home}/setup", status_code=303)
+    if arranged is not None:
+        key = touched(draft, arranged) or (which if what != "remove" else "")
+        return Redirect(f"{home}/journey" + (f"#{key}" if key else ""), status_code=303)
+    return None
+
+
+async def _not_a_draft(request: AnyRequest, campaign: str) -> Response[Any]:
+    """Somebody launched or deleted it meanwhile."""
+    found = await known_draft(request, campaign)
+    if isinstance(found, DraftRow):
+        raise Refused("Somebody else changed this campaign at the same moment. Reload the page.")
+    if "hx-request" in request.headers:
+        return Response("", headers={"HX-Redirect": found.url, "cache-control": "no-store"})
+    return found
+
+
+def _number(text: Any) -> int:
+    return int(text) if str(text).isdecimal() and len(str(text)) < 10 else 0
+
+
+# --- a test message ---------------------------------------------------------------------------------------------------------
+
+
+async def _tested(request: AnyRequest, view: JourneyView, to: str) -> JourneyView:
+    """With what became of a test message of the step shown, as the person of the preview would get it."""
+    sheet = view.previewed[0].sheet if view.previewed else None
+    return view.with_test(await _send_test(request, view, sheet, to), to)
+
+
+async def _send_test(request: AnyRequest, view: JourneyView, sheet: Sheet | None, to: str) -> Verdict | str:
+    """A verdict of the vendor, or why none was asked for: not_ready, no_number."""
+    house = house_of(request)
+    account = house.accounts.get(sheet.sender.integration_id) if sheet and sheet.sender else None
+    ready = sheet is not None and sheet.sender is not None and not any(finding.blocks for finding in sheet.findings)
+    if sheet is None or sheet.sender is None or account is None or not ready:
+        return "not_ready"
+    phone = parse_phone(to)
+    if not isinstance(phone, Phone):
+        return "no_number"
+    person = view.people.person
+    values = person.cells if person else {}
+    return await try_out(house, account, sheet.sender.address, phone.e164, sheet.content, sheet.template, values)
+
+
+# --- drawing ----------------------------------------------------------------------------------------------------------------
+
+
+def _names(request: AnyRequest, view: JourneyView) -> dict[str, Any]:
+    wizard = Wizard(view.row.id, view.row.name, "journey")
+    here = {"as": view.people.person.number if view.people.person else "", "shown": view.shown}
+    return {
+        "v": view,
+        "wizard": wizard,
+        "me": Visitor.of(request).user_id,
+        "now": Desk.of(request).console.clock.now(),
+        "reload": f"{wizard.home}/journey?{urlencode(here)}",
+    }
+
+
+def _page(request: AnyRequest, view: JourneyView, status: int = 200) -> Response[Any]:
+    return draw(request, "journey.html", status=status, **_names(request, view))
+
+
+def _parts(request: AnyRequest, view: JourneyView, fields: str) -> Response[Any]:
+    """The parts of the page that follow from what was typed; with `fields`, that step's form as well."""
+    template = Desk.of(request).templates(request).get_template("_journey_parts.html")
+    html = template.render(**_names(request, view), fields=fields)
+    return Response(html, media_type=MediaType.HTML, headers={"cache-control": "no-store"})
