@@ -43,6 +43,15 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
     found: Found | None = None
 
 
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One attempt to read a file, as its job keeps it: the audience that it fills, and what was said."""
+
+    audience: str  # hex id
+    told: Told = Told()
+    spec: dict[str, str | None] = {}
+    found: Found | None = None
+
+
 def mapped(
     told: Told, spec: AudienceSpec, header: Sequence[str], roles: Mapping[int, tuple[str, str]]
 ) -> tuple[Told, AudienceSpec]:

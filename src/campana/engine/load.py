@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,7 @@ from campana.core.audience import BadAudience, Summary
 from campana.core.campaign import AudienceSpec
 from campana.core.ids import Id, new_id
 from campana.engine.house import House
-from campana.sources.table import LoadedRow, Opened, fingerprint, load_checked
+from campana.sources.table import LoadedRow, Opened, Part, Reached, fingerprint, load_checked
 from campana.store import audiences
 from campana.store.database import Priority
 
@@ -52,9 +52,8 @@ async def load_audience(
                 if part.refusal:
                     raise BadAudience(part.refusal)
                 await db.at(Priority.LOAD, _finish, audience_id, part)
-            else:
-                for batch in (part[at : at + AT_ONCE] for at in range(0, len(part), AT_ONCE)):
-                    await db.at(Priority.LOAD, audiences.add_rows, audience_id, batch)
+            elif not isinstance(part, Reached):
+                await store_rows(house, audience_id, part)
                 rows += len(part)
                 loaded(rows)
     except BaseException as error:
@@ -63,8 +62,14 @@ async def load_audience(
             raise Stopped from error  # Ctrl-C ends the reading process, too
         raise
     finally:
-        await asyncio.to_thread(_close, parts)
+        await asyncio.to_thread(close, parts)
     return audience_id
+
+
+async def store_rows(house: House, audience_id: Id, rows: Sequence[LoadedRow]) -> None:
+    """The rows are there, in so many transactions that nobody waits for them long."""
+    for at in range(0, len(rows), AT_ONCE):
+        await house.db.at(Priority.LOAD, audiences.add_rows, audience_id, rows[at : at + AT_ONCE])
 
 
 def _create(c: Connection, audience_id: Id, workspace_id: Id, path: Path, opened: Opened, now: int) -> None:
@@ -82,7 +87,6 @@ async def discard_audience(house: House, audience_id: Id) -> None:
         pass
 
 
-def _close(parts: Iterator[Opened | list[LoadedRow] | Summary]) -> None:
-    close = getattr(parts, "close", None)
-    if close:
-        close()
+def close(parts: Generator[Part, None, None]) -> None:
+    """Ends the process that reads."""
+    parts.close()

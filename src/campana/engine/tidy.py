@@ -8,19 +8,20 @@ from campana.core.durations import DAY
 from campana.core.ids import first_id
 from campana.engine.house import House
 from campana.engine.load import discard_audience
-from campana.store import audiences, inbox, messages
+from campana.store import audiences, inbox, jobs, messages
 
 KEPT = 30 * DAY  # as long as vendors keep their own logs of what went wrong; time lapse does not shorten it
 BATCH = 200
 
 
 def tidy(c: Connection, now: int) -> int:
-    """Removes a batch of exchanges and of strays that are older than anybody looks into. Returns how many rows.
+    """Removes a batch of exchanges, of strays and of jobs that are older than anybody looks into. Returns how many rows.
 
     Ids are in the order of their making, so that looking costs next to nothing when there is nothing to remove.
     """
     before = first_id(now - KEPT)
-    return messages.forget_exchanges(c, before, BATCH) + inbox.forget_strays(c, before, BATCH)
+    gone = messages.forget_exchanges(c, before, BATCH) + inbox.forget_strays(c, before, BATCH)
+    return gone + jobs.forget(c, before, BATCH)
 
 
 async def discard_unfinished(house: House, before: int) -> None:

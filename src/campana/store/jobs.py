@@ -55,6 +55,11 @@ def beat(c: Connection, job_id: Id, done: int | None, total: int | None, now: in
     return c.execute(update(job).where(J.id == job_id, J.finished_at.is_(None)).values(**values)).rowcount == 1
 
 
+def note(c: Connection, job_id: Id, result: str) -> None:
+    """More is known of what it is about."""
+    c.execute(update(job).where(J.id == job_id).values(result=result))
+
+
 def finish(c: Connection, job_id: Id, result: str | None, trouble: str | None, now: int) -> bool:
     """It is over; `trouble` says in words why in vain. A result of None leaves what was said at the start. False when it was
     over already."""
