@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "campana"
 # Later rows may import earlier ones; parts of one row do not import each other.
 RIVER = [
     ["core", "clock", "metrics"],
-    ["settings", "wire", "vault"],
+    ["settings", "wire", "vault", "mail"],
     ["channels", "sources", "store", "bus"],
     ["engine", "standin"],
     ["web"],

@@ -30,6 +30,7 @@ class Vault:
     """Seals with the first of its keys, opens with any of them. `source` says where the keys come from."""
 
     def __init__(self, keys: Sequence[str], source: str = SETTING) -> None:
+        self._key = keys[0].encode()
         boxes = [Fernet(_derived(key)) for key in keys]
         self._first, self._all = boxes[0], MultiFernet(boxes)
         self.source = source
@@ -48,6 +49,10 @@ class Vault:
                 f"that sealed them: the {SETTING} of before or of the other processes, or the file {KEY_FILE} of the data folder "
                 "that went with this database. If it is lost, `campana forget-credentials` makes room to enter them anew."
             ) from error
+
+    def secret(self, purpose: str) -> str:
+        """A secret for another purpose, the same in every process that seals with our first key."""
+        return HKDF(SHA256(), 32, None, f"campana {purpose}".encode()).derive(self._key).hex()
 
     def holds(self, sealed: bytes, plain: bytes) -> bool:
         """Whether `sealed` is `plain`, sealed with one of our keys."""

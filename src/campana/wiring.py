@@ -31,6 +31,7 @@ from campana.engine.journal import Journal
 from campana.engine.upkeep import upkeep
 from campana.engine.vendors import keep_templates
 from campana.engine.worker import EVERYTHING, Role, Worker, role_name
+from campana.mail import mailer
 from campana.metrics import Metrics
 from campana.settings import BadSettings, Settings
 from campana.store import campaigns, inbox, partitions
@@ -40,11 +41,13 @@ from campana.store.migrate import migrate
 from campana.vault import Vault, open_vault
 from campana.web import app as web_app
 from campana.web.app import Actions, Application, Console, Face, Refused
+from campana.web.doors import Doors
 from campana.web.gateway import Gateway, HookRow
 from campana.web.health import Health, serve_health
 from campana.web.hosts import named, names_of
 from campana.wire import Wire
 
+EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with
 LOCAL = "local"  # the bus of a single process; several on PostgreSQL then find their work by looking
 COLLECT = (20_000, 50, 100)  # a chunk makes thousands of values that are gone after it
 SWITCH_INTERVAL = 0.0005  # a CPU-bound thread lets the event loop in this often
@@ -69,8 +72,14 @@ class Installation:
 
     @property
     def console_url(self) -> str:
-        """Where the console is."""
-        return f"http://{self.settings.host}:{self.port}"
+        """Where the console is, for who sits at this machine."""
+        host = "127.0.0.1" if self.settings.host in EVERYWHERE else self.settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def people_url(self) -> str:
+        """Where people find the console: under the public name, when there is one."""
+        return (self.settings.public_url or self.console_url).rstrip("/")
 
     async def serve(self, bound: asyncio.Event | None = None) -> None:
         """Does what the roles say until `stop` is set: turns wheels, serves console and gateway. What was handed over is settled
@@ -326,7 +335,7 @@ def _assemble(
         token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
     )
     app = web_app.create_app(
-        _console(house, bus, gateway, workspace_id),
+        _console(house, bus, gateway, workspace_id, _doors(settings, vault), lambda: installation.public_url),
         guard=partial(named, names_of(settings.host, settings.public_url)),
         health=health,
     )
@@ -334,18 +343,27 @@ def _assemble(
     return installation
 
 
-def _console(house: House, bus: Bus, gateway: Gateway, workspace_id: Id) -> Console:
+def _doors(settings: Settings, vault: Vault) -> Doors:
+    """What the sign-in stands on. Raises BadMailSettings."""
+    url = settings.smtp_url.get_secret_value() if settings.smtp_url else ""
+    return Doors(vault, mailer(url, settings.mail_from) if url else None)
+
+
+def _console(house: House, bus: Bus, gateway: Gateway, workspace_id: Id, doors: Doors, public_url: Callable[[], str]) -> Console:
     return Console(
         read=house.db.read,
         write=house.db.run,
         changed=lambda seconds: bus.woken("live", seconds),
-        actions=_actions(house, workspace_id),
+        actions=_actions(house),
         audience=lambda campaign_id: report.audience_csv(house, campaign_id),
         clock=house.clock,
         workspace_id=workspace_id,
         channels={kind: Face.of(channel) for kind, channel in house.channels.items()},
         gateway=gateway,
         house=house,
+        doors=doors,
+        public_url=public_url,
+        secret=doors.vault.secret("forms"),
     )
 
 
@@ -354,10 +372,10 @@ def _hook_account(house: House, hook: str) -> tuple[Channel, Any] | None:
     return (account.channel, account.settings) if account else None
 
 
-def _actions(house: House, workspace_id: Id) -> Actions:
+def _actions(house: House) -> Actions:
     async def act(what: Callable[..., bool], campaign_id: Id, sentence: str) -> None:
         run = await house.db.read(campaigns.latest_run, campaign_id)
-        if run is None or run.workspace_id != workspace_id or not await house.db.run(what, run.id, house.clock.now()):
+        if run is None or not await house.db.run(what, run.id, house.clock.now()):
             raise Refused(sentence)
         house.wake("pump")
         house.wake("live")

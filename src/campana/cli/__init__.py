@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
-from campana.cli import credentials, show
+from campana.cli import credentials, people, show
 from campana.cli import demo as demo_command
 from campana.cli import run as run_command
 from campana.cli.logs import logs_to_stderr
@@ -103,6 +103,25 @@ def export(
 def forget_credentials(config: Config = None) -> None:
     """After the key is lost: empty what it sealed, so that credentials can be entered anew. Stop all processes before."""
     finish(credentials.forget(load_settings(config)))
+
+
+user = typer.Typer(help="The people who sign in to the console.", no_args_is_help=True)
+app.add_typer(user, name="user")
+
+
+@user.command("link")
+def user_link(
+    email: Annotated[str | None, typer.Argument(help="Whose password is to be set anew; none: for the first account")] = None,
+    config: Config = None,
+) -> None:
+    """Print a one-time link: for the first account, or for a new password."""
+    finish(people.link(load_settings(config), email))
+
+
+@user.command("list")
+def user_list(config: Config = None) -> None:
+    """Show all accounts, and the workspaces they belong to."""
+    finish(people.everybody(load_settings(config)))
 
 
 @app.command()

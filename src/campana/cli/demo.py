@@ -18,6 +18,7 @@ from typing import Any
 
 import typer
 
+from campana.cli.people import demo_link
 from campana.cli.run import follow, prepare, tell
 from campana.cli.words import on_signals, say
 from campana.core.campaign import CampaignFile
@@ -70,6 +71,8 @@ async def demo(contacts: int, leave: bool, as_json: bool) -> int:
         async with _standin(folder, _vendors(port)) as vendors, open_installation(_settings(folder, port, vendors)) as campana:
             on_signals(campana.stop)
             run_id = await prepare(campana, CampaignFile.model_validate(CAMPAIGN), people)
+            campana.port = port
+            say(f"The console, signed in: {await demo_link(campana)}")
             progress, books = await _send(campana, run_id, folder / "ledger.jsonl", leave)
             result = _result(progress, books, time.monotonic() - began)
         tell(progress, time.monotonic() - began, False)

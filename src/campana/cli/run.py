@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from campana.cli.logs import logs_to_stderr, secrets_of
+from campana.cli.people import welcome
 from campana.cli.words import bar, on_signals, outcome_words, say, speak_as_service
 from campana.core.campaign import CampaignFile
 from campana.core.flaws import flaws
@@ -30,12 +31,16 @@ from campana.store.accounts import senders
 from campana.store.campaigns import RunRow
 from campana.store.database import StoreAway
 from campana.store.reports import Progress
-from campana.web.hosts import is_loopback
+from campana.web.hosts import is_exposed, is_loopback
 from campana.wiring import Installation, open_installation
 
 PAUSED = 130  # the exit code of a process that was asked to stop
 OVER = ("sent", "ended")
 WAITING = ("paused", "scheduled")
+EXPOSED = (
+    "Others can reach this address, and nothing is encrypted: passwords travel in the open. Let a proxy speak https before it "
+    "and name that in CAMPANA_PUBLIC_URL, or set CAMPANA_HOST to 127.0.0.1."
+)
 
 
 def read_campaign(path: Path) -> CampaignFile:
@@ -77,6 +82,9 @@ async def serve(settings: Settings, roles: Collection[Role] = EVERYTHING) -> int
             say(f"Campana works: {' and '.join(doing[role] for role in Role if role in roles)}. Ctrl-C ends it.")
         elif bound.is_set():
             say(f"Campana is at {installation.console_url}; webhooks come to {installation.public_url}/hooks/.")
+            if is_exposed(settings.host, settings.public_url):
+                say(EXPOSED)
+            await welcome(installation)
         await serving
     return 0
 
@@ -205,6 +213,7 @@ async def _watch(installation: Installation, run_id: Id, bound: asyncio.Event) -
     house = installation.house
     await bound.wait()
     say(f"Progress: {installation.console_url}/campaigns")
+    await welcome(installation)
     with bar() as drawing:
         task = drawing.add_task("Sending", total=None, said="")
         tenths = 0

@@ -15,6 +15,7 @@ from campana.core.audience import BadAudience
 from campana.core.schedule import BadStart
 from campana.engine.launch import Refused
 from campana.engine.vendors import VendorRefuses
+from campana.mail import BadMailSettings
 from campana.settings import BadSettings, Settings
 from campana.standin.config import BadConfig
 from campana.store.database import StoreAway, StoreTrouble
@@ -27,6 +28,7 @@ SENTENCES = (
     BadAudience,
     BadStart,
     BadSettings,
+    BadMailSettings,
     BadConfig,
     StoreTrouble,
     StoreAway,

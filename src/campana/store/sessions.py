@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ class SignedIn:
     role: Role
     begun: int
     seen_at: int
+    workspaces: tuple[tuple[Id, str], ...]  # all of the user, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def find(c: Connection, token_hash: bytes, now: int) -> SignedIn | None:
     Somebody who left the workspace they looked at sees another of theirs.
     """
     s, u, m, w = session.c, user.c, membership.c, workspace.c
-    row: Any = c.execute(
+    rows: Sequence[Any] = c.execute(
         select(
             s.id.label("session_id"),
             u.id.label("user_id"),
@@ -81,14 +83,23 @@ def find(c: Connection, token_hash: bytes, now: int) -> SignedIn | None:
         .join(workspace, w.id == m.workspace_id)
         .where(s.token_hash == token_hash, s.expires_at > now, u.disabled_at.is_(None))
         .order_by((m.workspace_id == s.workspace_id).is_(True).desc(), m.created_at)
-        .limit(1)
-    ).first()
-    return SignedIn(**{**row._mapping, "role": Role(row.role)}) if row else None
+    ).all()
+    if not rows:
+        return None
+    known = sorted(((row.workspace_id, row.workspace) for row in rows), key=lambda pair: pair[1].casefold())
+    return SignedIn(**{**rows[0]._mapping, "role": Role(rows[0].role), "workspaces": tuple(known)})
 
 
 def used(c: Connection, session_id: Id, begun: int, now: int) -> None:
     """The session was used now, and so ends later."""
     c.execute(update(session).where(session.c.id == session_id).values(seen_at=now, expires_at=expiry(begun, now)))
+
+
+def last_workspace(c: Connection, user_id: Id) -> Id | None:
+    """The workspace that somebody looked at last."""
+    s = session.c
+    seen = select(s.workspace_id).where(s.user_id == user_id, s.workspace_id.is_not(None)).order_by(s.seen_at.desc()).limit(1)
+    return c.scalar(seen)
 
 
 def look_at(c: Connection, session_id: Id, workspace_id: Id) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from campana.core.access import email_key
 from campana.core.ids import Id, new_id
-from campana.store.dialect import counted, upsert
+from campana.store.dialect import counted, in_turn, upsert
 from campana.store.schema import identity, user
 
 COLUMNS = (user.c.id, user.c.email, user.c.name, user.c.password, user.c.totp, user.c.language, user.c.disabled_at)
@@ -53,6 +53,12 @@ def _account(row: Any) -> Account | None:
 def any_at_all(c: Connection) -> bool:
     """Whether anybody has an account: before that, a link makes the first one."""
     return bool(c.scalar(select(func.count()).select_from(select(user.c.id).limit(1).subquery())))
+
+
+def first_may_come(c: Connection) -> bool:
+    """Whether this transaction may make the first account: no other one does at the same time."""
+    in_turn(c, "first account")
+    return not any_at_all(c)
 
 
 def set_password(c: Connection, user_id: Id, password: str) -> None:

@@ -36,6 +36,16 @@ class Member:
     since: int
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An account, and where it belongs, in words."""
+
+    email: str
+    name: str
+    places: str
+    second_factor: bool
+
+
 class LastOwner(Exception):
     """A workspace keeps at least one owner. Make somebody else an owner first."""
 
@@ -117,3 +127,11 @@ def _keep_an_owner(c: Connection, workspace_id: Id, user_id: Id) -> None:
     owners = c.scalars(select(m.user_id).where(m.workspace_id == workspace_id, m.role == Role.OWNER)).all()
     if list(owners) == [user_id]:
         raise LastOwner
+
+
+def everybody(c: Connection) -> list[Known]:
+    """All accounts of the installation, by e-mail address."""
+    u = user.c
+    rows = c.execute(select(u.id, u.email, u.name, u.totp.is_not(None)).order_by(u.email_key)).all()
+    places = {row[0]: ", ".join(f"{name} ({role})" for _, name, role in of_user(c, row[0])) for row in rows}
+    return [Known(row[1], row[2], places[row[0]], bool(row[3])) for row in rows]

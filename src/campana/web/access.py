@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.enums import RequestEncodingType
+from litestar.datastructures import Cookie
+from litestar.enums import RequestEncodingType, ScopeType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
-from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 
-from campana.core.access import NOTICED, Permission
+from campana.core.access import LONGEST, NOTICED, Permission
+from campana.core.durations import SECOND
 from campana.store import sessions
 from campana.store.sessions import SignedIn
+from campana.web.console import assets
+from campana.web.console.page import Console
+from campana.web.gateway import headers_of
 from campana.web.visitor import Visitor
 
 COOKIE = "campana"
@@ -51,6 +56,8 @@ def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     if needed is None:
         return
     visitor = connection.scope.get("user")
+    if isinstance(visitor, Exception):
+        raise visitor
     if not isinstance(visitor, Visitor):
         raise NobodyYet
     if not visitor.may(needed):
@@ -62,30 +69,54 @@ def hash_of(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def is_secure(connection: Connection) -> bool:
-    """Whether the browser came over https: under the public name, as the settings say."""
-    public: str = connection.app.state["desk"].console.public_url()
-    scheme, _, host = public.partition("://")
-    return scheme == "https" and connection.headers.get("host", "").casefold() == host.partition("/")[0].casefold()
+def new_token() -> str:
+    """What nobody guesses: 256 bits, in hex, so that no log takes it for a phone number."""
+    return secrets.token_hex(32)
 
 
-def cookie_of(connection: Connection) -> str:
-    """The name of the session cookie."""
-    return GUARDED + COOKIE if is_secure(connection) else COOKIE
+def base_of(scope: Scope, public_url: str) -> str:
+    """The address that a request came to: the public one when it was asked for by that name, else as the connection says."""
+    host = headers_of(scope).get("host", "localhost")
+    public = urlsplit(public_url)
+    return public_url.rstrip("/") if public.netloc.casefold() == host.casefold() else f"http://{host}"
 
 
-class Entrance(AbstractAuthenticationMiddleware):
-    """Finds out who asks. `request.user` is a Visitor afterwards, or None."""
-
-    async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
-        """Looks the session up, and writes down that it was used."""
-        return AuthenticationResult(user=await visitor_of(connection), auth=None)
+def cookie_of(scope: Scope, public_url: str) -> str:
+    """The name of the session cookie: where https is spoken, one that travels over nothing else."""
+    return GUARDED + COOKIE if base_of(scope, public_url).startswith("https://") else COOKIE
 
 
-async def visitor_of(connection: Connection) -> Visitor | None:
-    """Who asks; None when nobody is signed in."""
-    console = connection.app.state["desk"].console
-    token = connection.cookies.get(cookie_of(connection))
+def session_cookie(scope: Scope, public_url: str, token: str) -> Cookie:
+    """The cookie that signs a browser in; without a token, the one that makes it forget."""
+    name = cookie_of(scope, public_url)
+    lasts = LONGEST // SECOND if token else 0
+    return Cookie(key=name, value=token, path="/", max_age=lasts, httponly=True, samesite="lax", secure=name.startswith(GUARDED))
+
+
+def entrance(app: ASGIApp, console: Console) -> ASGIApp:
+    """Finds out who asks, for every page and for errors too. `request.user` is a Visitor afterwards, or None."""
+
+    async def entered(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP and not scope["path"].startswith(assets.PREFIX + "/"):
+            try:
+                scope["user"] = await visitor_of(scope, console)
+            except Exception as error:  # it is told inside, where errors have pages
+                scope["user"] = error
+        await app(scope, receive, send)
+
+    return entered
+
+
+def token_of(scope: Scope, public_url: str) -> str:
+    """The session that a browser says it has."""
+    name = cookie_of(scope, public_url)
+    given = (part.strip().partition("=") for part in headers_of(scope).get("cookie", "").replace(",", ";").split(";"))
+    return next((value for key, _, value in given if key == name), "")
+
+
+async def visitor_of(scope: Scope, console: Console) -> Visitor | None:
+    """Who asks; None when nobody is signed in. That the session was used is written down now and then."""
+    token = token_of(scope, console.public_url())
     if not token:
         return None
     now = console.clock.now()
@@ -104,6 +135,7 @@ async def visitor_of(connection: Connection) -> Visitor | None:
         zone=found.zone,
         session_id=found.session_id,
         language=found.language,
+        workspaces=found.workspaces,
     )
 
 

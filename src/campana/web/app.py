@@ -18,8 +18,8 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from campana.web.access import Entrance, NobodyYet, NotAllowed, entrance_for, guard, require_needs, wants_page
-from campana.web.console import assets, campaigns, drafts, journey, progress
+from campana.web.access import NobodyYet, NotAllowed, entrance, entrance_for, guard, require_needs, wants_page
+from campana.web.console import assets, campaigns, drafts, journey, links, progress, signin
 from campana.web.console.page import Actions, AnyRequest, Console, Desk, Face, Refused, draw, open_desk
 from campana.web.health import Health, measured, probed
 from campana.web.listen import PortTaken, serve_until
@@ -31,6 +31,14 @@ log = structlog.get_logger(__name__)
 HOOKS = "/hooks/"
 ROUTES = (
     assets.asset,
+    signin.sign_in_page,
+    signin.sign_in,
+    signin.sign_in_code,
+    signin.sign_out,
+    signin.forgotten_page,
+    signin.forgotten,
+    links.link_page,
+    links.use_link,
     campaigns.home,
     campaigns.campaigns,
     campaigns.campaigns_stream,
@@ -87,7 +95,7 @@ def create_app(
 ) -> Application:
     """Puts gateway and console together. What is not asked of a loopback name reaches the gateway and the probes only."""
     live = live or Live(console.changed)
-    pages = secured(_pages(open_desk(console, live), console.secret))
+    pages = secured(entrance(_pages(open_desk(console, live), console.secret), console))
     rest = guard(pages) if health is None else probed(health, measured(health, guard(pages)))
     return Application(_front(console.gateway, rest), live)
 
@@ -99,7 +107,6 @@ def _pages(desk: Desk, secret: str) -> ASGIApp:
     require_needs(ROUTES)
     return Litestar(
         route_handlers=list(ROUTES),
-        middleware=[Entrance],
         guards=[guard],
         state=State({"desk": desk}),
         csrf_config=CSRFConfig(secret=secret, cookie_name=name, cookie_httponly=True, cookie_samesite="strict"),

@@ -24,6 +24,7 @@ class Visitor:
     zone: str  # in which the workspace's times are shown
     session_id: Id
     language: str | None = None
+    workspaces: tuple[tuple[Id, str], ...] = ()  # all they belong to, with their names
 
     @classmethod
     def of(cls, request: Request[Any, Any, Any]) -> Visitor:

@@ -30,7 +30,7 @@ def manifest(folder: Path = DIST) -> dict[str, str]:
     return {name: f"{PREFIX}/{file}" for name, file in names.items()}
 
 
-@get(PREFIX + "/{name:str}", needs=None, exclude_from_auth=True, include_in_schema=False, sync_to_thread=True, uncompressed=True)
+@get(PREFIX + "/{name:str}", needs=None, include_in_schema=False, sync_to_thread=True, uncompressed=True)
 def asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
     """One built file; the folder is flat, so a name with a path in it is no name."""
     file = DIST / name

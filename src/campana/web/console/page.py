@@ -22,7 +22,10 @@ from campana.clock import Clock
 from campana.core.access import Permission
 from campana.core.ids import Id
 from campana.engine.house import House
+from campana.engine.readings import Readings
+from campana.vault import Vault
 from campana.web.console import assets, i18n
+from campana.web.doors import Doors
 from campana.web.live import Live
 from campana.web.visitor import Visitor
 
@@ -79,7 +82,9 @@ class Console:
     channels: Mapping[str, Face] = field(default_factory=dict)  # channel kind -> how it is shown
     gateway: ASGIApp | None = None  # gets everything under /hooks
     house: House | None = None  # the wheels' parts, for pages that look ahead: previews, tests, launches
+    readings: Readings | None = None  # reads files of people for drafts
     public_url: Callable[[], str] = lambda: ""  # how people reach the console from outside
+    doors: Doors = field(default_factory=lambda: Doors(Vault([secrets.token_hex(32)])))  # what the sign-in stands on
     version: str = __version__
     secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)  # signs the form tokens
 
@@ -140,6 +145,13 @@ def theme_of(request: AnyRequest) -> str:
 def asked_by(request: AnyRequest) -> list[tuple[str, str]]:
     """The names and values of an address, in its order."""
     return parse_qsl(request.url.query)
+
+
+async def typed(request: AnyRequest, longest: int = 2000) -> dict[str, str]:
+    """The texts of a form, without spaces around them; passwords are left as they are. A file counts as nothing."""
+    form = await request.form()
+    texts = {name: value[:longest] for name, value in form.items() if isinstance(value, str)}
+    return {name: value if "password" in name else value.strip() for name, value in texts.items()}
 
 
 def draw(request: AnyRequest, template: str, *, status: int = 200, **values: Any) -> Response[str]:
