@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     bus: str = Field("local", description="local, or nats://host,host")
     max_pages: int | None = Field(None, gt=0, description="SQLite: at most so many pages of 4 KiB; a quota for the file")
     data: Path = Field(Path(".campana"), description="Folder for journals and working files")
+    upload_mb: int = Field(200, gt=0, le=2048, description="Megabytes that a file of people uploaded in the console may have")
     secret_key: str | None = Field(
         None,
         repr=False,

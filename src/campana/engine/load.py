@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
@@ -88,5 +89,9 @@ async def discard_audience(house: House, audience_id: Id) -> None:
 
 
 def close(parts: Generator[Part, None, None]) -> None:
-    """Ends the process that reads."""
-    parts.close()
+    """Ends the process that reads, once it has handed over what it is just busy with."""
+    while True:
+        try:
+            return parts.close()
+        except ValueError:  # another thread waits for its next part
+            time.sleep(0.01)
