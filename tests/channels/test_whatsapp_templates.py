@@ -280,3 +280,9 @@ def test_the_example_of_a_link_is_what_completes_it() -> None:
 def test_an_example_that_cannot_be_read_is_none(example: object) -> None:
     body = {"type": "BODY", "text": "Hi {{1}}", "example": example}
     assert template_examples(VendorTemplate("hi", "en", "APPROVED", "UTILITY", components=[body])) == {}
+
+
+def test_authentication_templates_are_closed_to_india() -> None:
+    told = whatsapp.CHANNEL.templates
+    assert told.closed_to(template(BODY)) == ()
+    assert told.closed_to(replace(template(BODY), category="AUTHENTICATION")) == ("+91",)

@@ -36,12 +36,14 @@ class Studio:
     def __init__(self, world: World) -> None:
         self.world = world
         self.campaign_id: Id = b""
+        self.senders: dict[str, str] = {}
 
     async def begin(self, draft: Draft | None = None, people: Sequence[dict[str, str]] = PEOPLE, name: str = "Visits") -> None:
         """Ana and Berta may edit, and there is a draft with an audience."""
         world, now = self.world, self.world.clock.now()
-        for who in ("ana", "berta"):
-            await self.write(_join, self.workspace_id, who, Role.EDITOR, now)
+        if not self.senders:
+            for who in ("ana", "berta"):
+                await self.write(_join, self.workspace_id, who, Role.EDITOR, now)
         audience_id = None
         if people:
             columns = list(dict.fromkeys(name for row in people for name in row))

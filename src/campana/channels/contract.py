@@ -151,6 +151,7 @@ class Templates:
     fields: Callable[[VendorTemplate], list[TemplateField]]  # in the order they are sent; raises UnfitContent
     buttons: Callable[[VendorTemplate], list[str]] = lambda template: []  # the words on them, for previews
     examples: Callable[[VendorTemplate], dict[str, str]] = lambda template: {}  # by key: the values it was approved with
+    closed_to: Callable[[VendorTemplate], tuple[str, ...]] = lambda template: ()  # how numbers begin that do not get it
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from campana.channels.whatsapp_templates import (
     SURROGATES,
     Paging,
     button_words,
+    closed_to,
     compile_template,
     listing_query,
     parse_listing,
@@ -257,7 +258,7 @@ CHANNEL = Channel(
     compile=compile_content,
     check=check,
     challenge=challenge,
-    templates=Templates(templates_request, parse_listing, template_fields, button_words, template_examples),
+    templates=Templates(templates_request, parse_listing, template_fields, button_words, template_examples, closed_to),
     wait_for_receipt=10 * MINUTE,
     needs_template=True,
     senders=Senders(

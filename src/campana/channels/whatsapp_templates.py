@@ -193,6 +193,11 @@ def button_words(template: VendorTemplate) -> list[str]:
     return [button.text for button in (part.buttons if part else None) or () if button.text]
 
 
+def closed_to(template: VendorTemplate) -> tuple[str, ...]:
+    """WhatsApp delivers no authentication templates to users in India (contract 129)."""
+    return ("+91",) if template.category.upper() == "AUTHENTICATION" else ()
+
+
 def compile_template(content: Content, template: VendorTemplate | None) -> Render:
     """What fills a template for one person; all that can be known before is found out here."""
     if template is None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
+
 from campana.core.campaign import Hours
 from campana.core.durations import DAY, SECOND
 from campana.core.hours import closes_at, next_open
@@ -81,19 +83,28 @@ def of_audience(facts: AudienceFacts) -> list[Finding]:
     return found if facts.offered else [*found, blocker("nobody", Where.SETUP, "audience")]
 
 
-@dataclass(frozen=True, slots=True)
-class StepFacts:
-    """What every contact's text of one step came to."""
+class StepFacts(Struct):
+    """What every contact's text of one step came to. The first step that a person can take is what they get at the launch."""
 
     key: str
     label: str  # of its channel
     takes: int = 0  # people who can take the step
-    segments: int = 0
+    segments: int = 0  # of all of them
+    first: int = 0  # people who get it first
+    first_segments: int = 0
     most_segments: int = 0
     longest_row: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)  # why not -> people
-    empty: Mapping[str, int] = field(default_factory=dict)  # column -> people for whom it is empty
-    closed_to: Mapping[str, int] = field(default_factory=dict)  # beginning of numbers the vendor does not serve with it -> people
+    skipped: dict[str, int] = {}  # why not -> people
+    empty: dict[str, int] = {}  # column -> people for whom it is empty
+    closed_to: dict[str, int] = {}  # beginning of numbers the vendor does not serve with it -> people
+
+
+class Estimate(Struct):
+    """What a launch would send, from every contact's rendered text."""
+
+    people: int
+    steps: list[StepFacts]
+    reached: int = 0  # people who get anything at the launch
 
 
 def of_texts(steps: Sequence[StepFacts], offered: int) -> list[Finding]:

@@ -102,3 +102,20 @@ def sample(c: Connection, audience_id: Id, columns: Sequence[str]) -> list[tuple
     where = (R.audience_id == audience_id, R.left_out.is_(None))
     rows = c.execute(select(R.number, R.cells).where(*where).order_by(R.number).limit(SAMPLE))
     return [(row.number, dict(zip(columns, CELLS.decode(row.cells), strict=False))) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A person whose texts are counted."""
+
+    number: int
+    phone: str | None
+    email: str | None
+    cells: Mapping[str, str]
+
+
+def offered_after(c: Connection, audience_id: Id, columns: Sequence[str], number: int, limit: int) -> list[Offered]:
+    """The next people of an audience who are offered, in the order of their rows."""
+    where = (R.audience_id == audience_id, R.number > number, R.left_out.is_(None))
+    rows = c.execute(select(R.number, R.cells, R.phone, R.email).where(*where).order_by(R.number).limit(limit))
+    return [Offered(row.number, row.phone, row.email, dict(zip(columns, CELLS.decode(row.cells), strict=False))) for row in rows]
