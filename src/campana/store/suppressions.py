@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, delete, select
+from sqlalchemy import Connection, and_, case, delete, or_, select
 
 from campana.core.ids import Id
 from campana.store.dialect import SetStatement, given, upsert
 from campana.store.schema import suppression
 
 ALL = "all"
+HIGHEST = "\U0010ffff"  # sorts after every sign of an address
 ASKED = given(suppression.c.workspace_id, suppression.c.value)
 AMONG = SetStatement(
     select(suppression.c.value, suppression.c.medium).where(
@@ -61,6 +63,36 @@ def lift(c: Connection, workspace_id: Id, values: Iterable[str], medium: str, at
         suppression.c.renewed_at <= at,
     )
     return c.execute(delete(suppression).where(*where)).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One address that gets nothing more on a medium, and why. `at` is when it was first told."""
+
+    value: str
+    medium: str
+    at: int
+    rule: str
+    proof: str
+
+
+def entries(c: Connection, workspace_id: Id, text: str, after: tuple[str, str], limit: int) -> list[Entry]:
+    """The opt-outs of a workspace after that (address, medium), by address; with a text, those whose address begins with it."""
+    s = suppression.c
+    where = [s.workspace_id == workspace_id, or_(s.value > after[0], and_(s.value == after[0], s.medium > after[1]))]
+    if text:
+        where += [s.value >= text, s.value < text + HIGHEST]
+    rows = c.execute(select(s.value, s.medium, s.at, s.rule, s.proof).where(*where).order_by(s.value, s.medium).limit(limit))
+    return [Entry(*row) for row in rows]
+
+
+def remove(c: Connection, workspace_id: Id, value: str, medium: str) -> Entry | None:
+    """One entry is gone: people say that this person wants messages again. Returns what it was."""
+    s = suppression.c
+    where = (s.workspace_id == workspace_id, s.value == value, s.medium == medium)
+    found = c.execute(select(s.value, s.medium, s.at, s.rule, s.proof).where(*where)).first()
+    c.execute(delete(suppression).where(*where))
+    return Entry(*found) if found else None
 
 
 def among(c: Connection, workspace_id: Id, values: Collection[str]) -> set[tuple[str, str]]:

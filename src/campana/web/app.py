@@ -19,7 +19,20 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from campana.web.access import NobodyYet, NotAllowed, entrance, entrance_for, guard, require_needs, wants_page
-from campana.web.console import assets, campaigns, drafts, journey, links, progress, signin
+from campana.web.console import (
+    account,
+    assets,
+    audit,
+    campaigns,
+    drafts,
+    journey,
+    links,
+    optouts,
+    people,
+    progress,
+    settings,
+    signin,
+)
 from campana.web.console.page import Actions, AnyRequest, Console, Desk, Face, Refused, draw, open_desk
 from campana.web.health import Health, measured, probed
 from campana.web.listen import PortTaken, serve_until
@@ -39,6 +52,27 @@ ROUTES = (
     signin.forgotten,
     links.link_page,
     links.use_link,
+    account.account_page,
+    account.describe,
+    account.change_password,
+    account.new_second_factor,
+    account.set_second_factor,
+    account.drop_second_factor,
+    account.end_session,
+    account.end_others,
+    settings.settings_page,
+    settings.change,
+    settings.new_page,
+    settings.new,
+    settings.open_workspace,
+    people.people_page,
+    people.invite,
+    people.revoke,
+    people.set_role,
+    people.remove,
+    people.reset,
+    people.drop_second_factor,
+    audit.audit_page,
     campaigns.home,
     campaigns.campaigns,
     campaigns.campaigns_stream,
@@ -48,6 +82,9 @@ ROUTES = (
     progress.pause,
     progress.resume,
     progress.finish,
+    optouts.optouts,
+    optouts.add_optouts,
+    optouts.lift_optout,
     drafts.new_draft,
     drafts.duplicate,
     drafts.ask_to_delete,
