@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 
 from campana.bus.contract import Bus
 from campana.bus.local import LocalBus
@@ -41,12 +42,14 @@ from campana.store.migrate import migrate
 from campana.vault import Vault, open_vault
 from campana.web import app as web_app
 from campana.web.app import Actions, Application, Console, Face, Refused
+from campana.web.console.page import Noting
 from campana.web.doors import Doors
 from campana.web.gateway import Gateway, HookRow
 from campana.web.health import Health, serve_health
 from campana.web.hosts import named, names_of
 from campana.wire import Wire
 
+Change = Callable[[Connection, Id, int], bool]  # of a run
 EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with
 LOCAL = "local"  # the bus of a single process; several on PostgreSQL then find their work by looking
 COLLECT = (20_000, 50, 100)  # a chunk makes thousands of values that are gone after it
@@ -373,15 +376,22 @@ def _hook_account(house: House, hook: str) -> tuple[Channel, Any] | None:
 
 
 def _actions(house: House) -> Actions:
-    async def act(what: Callable[..., bool], campaign_id: Id, sentence: str) -> None:
+    async def act(what: Change, campaign_id: Id, note: Noting, sentence: str) -> None:
         run = await house.db.read(campaigns.latest_run, campaign_id)
-        if run is None or not await house.db.run(what, run.id, house.clock.now()):
+
+        def change(c: Connection) -> bool:
+            done = run is not None and what(c, run.id, house.clock.now())
+            if done:
+                note(c)
+            return done
+
+        if not await house.db.run(change):
             raise Refused(sentence)
         house.wake("pump")
         house.wake("live")
 
-    def action(what: Callable[..., bool], sentence: str) -> Callable[[Id], Awaitable[object]]:
-        return lambda campaign_id: act(what, campaign_id, sentence)
+    def action(what: Change, sentence: str) -> Callable[[Id, Noting], Awaitable[object]]:
+        return lambda campaign_id, note: act(what, campaign_id, note, sentence)
 
     return Actions(
         pause=action(launch.pause, "Only a campaign that is scheduled or sending can be paused."),

@@ -258,12 +258,13 @@ class World:
         yield b"name,outcome\r\n"
         yield b"Ana,replied\r\n"
 
-    def action(self, name: str, status: str) -> Callable[[Id], Any]:
+    def action(self, name: str, status: str) -> Callable[[Id, Callable[[Connection], None]], Any]:
         """An action that is written down and changes the status."""
 
-        async def act(campaign_id: Id) -> None:
+        async def act(campaign_id: Id, note: Callable[[Connection], None]) -> None:
             if self.refusal:
                 raise self.refusal
+            await self.db.run(note)
             self.pressed.append((name, campaign_id))
             self.change(status=status)
 

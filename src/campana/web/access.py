@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -17,11 +17,13 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Sen
 
 from campana.core.access import LONGEST, NOTICED, Permission
 from campana.core.durations import SECOND
-from campana.store import sessions
+from campana.core.ids import Id
+from campana.store import audit, sessions
 from campana.store.sessions import SignedIn
 from campana.web.console import assets
-from campana.web.console.page import Console
+from campana.web.console.page import Console, Noting
 from campana.web.gateway import headers_of
+from campana.web.hosts import address_of
 from campana.web.visitor import Visitor
 
 COOKIE = "campana"
@@ -159,3 +161,12 @@ def next_of(text: str) -> str:
     """The address of ours that a sign-in leads to; anything else leads to the campaigns."""
     ours = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
     return text if ours else "/campaigns"
+
+
+def noting(
+    request: Request[Any, Any, Any], what: str, about: str, object_id: Id, details: Mapping[str, Any] | None = None
+) -> Noting:
+    """What writes into the audit log that the visitor did it, in the transaction it is called in."""
+    v, now = Visitor.of(request), request.app.state["desk"].console.clock.now()
+    address = address_of(request.scope)
+    return lambda c: audit.note(c, v.workspace_id, v.user_id, v.email, what, about, now, object_id, details, address)

@@ -15,6 +15,7 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect
 from litestar.template.base import csrf_token
 from litestar.types import ASGIApp
+from sqlalchemy import Connection
 
 from campana import __version__
 from campana.channels.contract import Channel
@@ -34,6 +35,7 @@ ANYWHERE = "UTC"
 ENVIRONMENTS = 24  # a language and a zone each
 A_YEAR = 365 * 86_400
 AnyRequest = Request[Any, Any, Any]
+Noting = Callable[[Connection], None]
 
 
 class Refused(Exception):
@@ -61,11 +63,12 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What people may do to a campaign that runs. Each raises Refused when it cannot be done."""
+    """What people may do to a campaign that runs. Each raises Refused when it cannot be done; what it is given besides the
+    campaign is called in the same transaction, to note who did it."""
 
-    pause: Callable[[Id], Awaitable[object]]
-    resume: Callable[[Id], Awaitable[object]]
-    finish: Callable[[Id], Awaitable[object]]
+    pause: Callable[[Id, Noting], Awaitable[object]]
+    resume: Callable[[Id, Noting], Awaitable[object]]
+    finish: Callable[[Id, Noting], Awaitable[object]]
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,11 @@ def draw(request: AnyRequest, template: str, *, status: int = 200, **values: Any
     )
     headers = {"cache-control": "private, no-cache", "vary": "Cookie, Accept-Language"}
     return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
+
+
+def kept_language(language: str | None) -> Cookie:
+    """The cookie that keeps a language; None makes the browser forget the one it kept."""
+    return Cookie(key="lang", value=language or "", path="/", max_age=A_YEAR if language else 0, samesite="lax")
 
 
 def preference(request: AnyRequest) -> Response[Any] | None:

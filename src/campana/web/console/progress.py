@@ -19,8 +19,9 @@ from campana.core.campaign import tag_of
 from campana.core.ids import Id, id_of
 from campana.store import reports
 from campana.store.reports import Progress
+from campana.web.access import noting
 from campana.web.console.campaigns import STREAM_HEADERS
-from campana.web.console.page import AnyRequest, Desk, draw, language_of, preference
+from campana.web.console.page import AnyRequest, Desk, Noting, draw, language_of, preference
 from campana.web.live import Topic, message, named
 from campana.web.visitor import Visitor
 
@@ -161,30 +162,31 @@ def frame(templates: Environment, v: View) -> bytes:
 async def audience(request: AnyRequest, campaign: FromPath[str]) -> Stream:
     """Everybody of the campaign with their outcome, as a file."""
     desk, campaign_id, found = await _known(request, campaign)
+    await desk.console.write(noting(request, "campaign.exported", found.line.name, campaign_id))
     name = quote(f"{tag_of(found.line.name)}-audience.csv")
     headers = {"content-disposition": f"attachment; filename={name}", "cache-control": "no-store"}
     return Stream(desk.console.audience(campaign_id), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-async def _act(request: AnyRequest, campaign: str, action: Callable[[Id], Awaitable[object]]) -> Redirect:
-    _, campaign_id, _ = await _known(request, campaign)
-    await action(campaign_id)
+async def _act(request: AnyRequest, campaign: str, action: Callable[[Id, Noting], Awaitable[object]], what: str) -> Redirect:
+    _, campaign_id, found = await _known(request, campaign)
+    await action(campaign_id, noting(request, what, found.line.name, campaign_id))
     return Redirect(f"/campaigns/{campaign_id.hex()}", status_code=303)
 
 
 @post("/campaigns/{campaign:str}/pause", needs=Permission.OPERATE, include_in_schema=False)
 async def pause(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     """Holds everything not yet handed to a vendor."""
-    return await _act(request, campaign, Desk.of(request).console.actions.pause)
+    return await _act(request, campaign, Desk.of(request).console.actions.pause, "campaign.paused")
 
 
 @post("/campaigns/{campaign:str}/resume", needs=Permission.OPERATE, include_in_schema=False)
 async def resume(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     """Goes on where the pause began."""
-    return await _act(request, campaign, Desk.of(request).console.actions.resume)
+    return await _act(request, campaign, Desk.of(request).console.actions.resume, "campaign.resumed")
 
 
 @post("/campaigns/{campaign:str}/finish", needs=Permission.OPERATE, include_in_schema=False)
 async def finish(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     """Ends the campaign for good; the page asked before."""
-    return await _act(request, campaign, Desk.of(request).console.actions.finish)
+    return await _act(request, campaign, Desk.of(request).console.actions.finish, "campaign.finished")

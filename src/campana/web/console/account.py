@@ -1,0 +1,163 @@
+"""One's own account: name and language, password, second factor, and where one is signed in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+from sqlalchemy import Connection
+
+from campana.core.access import Permission
+from campana.core.ids import Id, id_of
+from campana.core.throttling import PER_CODE
+from campana.store import audit, sessions, throttle, users, workspaces
+from campana.store.users import Account
+from campana.vault import WrongKey
+from campana.web import passwords, second_factor
+from campana.web.access import hash_of, new_token, session_cookie
+from campana.web.agents import browser_of
+from campana.web.console import i18n
+from campana.web.console.links import replace_password
+from campana.web.console.page import AnyRequest, Desk, draw, kept_language, preference, typed
+from campana.web.hosts import address_of
+from campana.web.visitor import Visitor
+
+
+@get("/account", needs=Permission.VIEW, include_in_schema=False)
+async def account_page(request: AnyRequest) -> Response[Any]:
+    """What one may change about oneself."""
+    return preference(request) or await _page(request, {}, request.query_params.get("said", ""))
+
+
+async def _page(request: AnyRequest, errors: dict[str, str], said: str = "", secret: str = "") -> Response[Any]:
+    console, visitor = Desk.of(request).console, Visitor.of(request)
+    now = console.clock.now()
+
+    def look(c: Connection) -> tuple[Account | None, list[sessions.Session]]:
+        return users.get(c, visitor.user_id), sessions.of_user(c, visitor.user_id, now)
+
+    account, opened = await console.read(look)
+    return draw(
+        request,
+        "account.html",
+        status=422 if errors else 200,
+        account=account,
+        sessions=[(one, *browser_of(one.agent)) for one in opened],
+        errors=errors,
+        said=said,
+        secret=secret,
+        picture=second_factor.picture(secret, visitor.email) if secret else "",
+        sealed=second_factor.sealed(console.doors.vault, f"{visitor.user_id.hex()} {secret}").decode() if secret else "",
+    )
+
+
+def _done(said: str) -> Response[Any]:
+    return Redirect(f"/account?said={said}", status_code=303)
+
+
+@post("/account", needs=Permission.VIEW, include_in_schema=False)
+async def describe(request: AnyRequest) -> Response[Any]:
+    """Changes name and language."""
+    console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
+    language = given.get("language", "")
+    if not given.get("name"):
+        return await _page(request, {"name": "name_wanted"})
+    chosen = language if language in i18n.LANGUAGES else None
+    await console.write(users.describe, visitor.user_id, given["name"][:100], chosen)
+    answer = _done("saved")
+    answer.set_cookie(kept_language(chosen))
+    return answer
+
+
+@post("/account/password", needs=Permission.VIEW, include_in_schema=False)
+async def change_password(request: AnyRequest) -> Response[Any]:
+    """Changes the password; every session but this one is over, and this one goes on under a new token."""
+    console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
+    if not await _knows_password(request, given.get("current_password", "")):
+        return await _page(request, {"current_password": "current_wrong"})
+    if wrong := passwords.trouble(given.get("password", ""), visitor.email):
+        return await _page(request, {"password": wrong})
+    password, token, now = await passwords.hashed(given["password"]), new_token(), console.clock.now()
+
+    def change(c: Connection) -> None:
+        replace_password(c, visitor.user_id, visitor.email, password, now)
+        sessions.end_all(c, visitor.user_id)
+        agent, address = request.headers.get("user-agent", ""), address_of(request.scope)
+        sessions.begin(c, hash_of(token), visitor.user_id, visitor.workspace_id, agent, address, now)
+
+    await console.write(change)
+    answer = _done("password")
+    answer.set_cookie(session_cookie(request.scope, console.public_url(), token))
+    return answer
+
+
+async def _knows_password(request: AnyRequest, password: str) -> bool:
+    """Whether it is the visitor's; somebody who found an open browser does not get to guess for long."""
+    console, visitor = Desk.of(request).console, Visitor.of(request)
+    key = f"password of {visitor.user_id.hex()}"
+    if await console.write(throttle.attempt, key, PER_CODE, console.clock.now()):
+        return False
+    account: Account | None = await console.read(users.get, visitor.user_id)
+    right = await passwords.is_right(password, account.password if account else None)
+    if right:
+        await console.write(throttle.forgive, key)
+    return right
+
+
+@post("/account/second-factor/new", needs=Permission.VIEW, include_in_schema=False)
+async def new_second_factor(request: AnyRequest) -> Response[Any]:
+    """Shows a secret for an app. Nothing is asked for before a code of it was given."""
+    return await _page(request, {}, secret=second_factor.new_secret())
+
+
+@post("/account/second-factor", needs=Permission.VIEW, include_in_schema=False)
+async def set_second_factor(request: AnyRequest) -> Response[Any]:
+    """From now on the sign-in asks for a code of the app that showed one."""
+    console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
+    now, vault = console.clock.now(), console.doors.vault
+    try:
+        owner, _, secret = second_factor.opened(vault, given.get("sealed", "").encode()).partition(" ")
+    except WrongKey:
+        owner = secret = ""
+    if owner != visitor.user_id.hex():
+        return _done("late")
+    step = second_factor.step_of(secret, given.get("code", ""), now)
+    if step is None:
+        return await _page(request, {"code": "code_wrong"}, secret=secret)
+    await console.write(_set_factor, visitor, second_factor.sealed(vault, secret), step, now)
+    return _done("factor")
+
+
+@post("/account/second-factor/off", needs=Permission.VIEW, include_in_schema=False)
+async def drop_second_factor(request: AnyRequest) -> Response[Any]:
+    """The sign-in asks for no code any more; whoever wants that gives the password."""
+    console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
+    if not await _knows_password(request, given.get("off_password", "")):
+        return await _page(request, {"off_password": "current_wrong"})
+    await console.write(_set_factor, visitor, None, 0, console.clock.now())
+    return _done("no_factor")
+
+
+def _set_factor(c: Connection, visitor: Visitor, sealed: bytes | None, step: int, now: int) -> None:
+    users.set_second_factor(c, visitor.user_id, sealed, step)
+    what = "user.second_factor_set" if sealed else "user.second_factor_removed"
+    for workspace_id, _, _ in workspaces.of_user(c, visitor.user_id):
+        audit.note(c, workspace_id, visitor.user_id, visitor.email, what, visitor.email, now, visitor.user_id)
+
+
+@post("/account/sessions/{session:str}/end", needs=Permission.VIEW, include_in_schema=False)
+async def end_session(request: AnyRequest, session: FromPath[str]) -> Response[Any]:
+    """Signs one browser out."""
+    session_id: Id = id_of(session) or b""
+    await Desk.of(request).console.write(sessions.end, Visitor.of(request).user_id, session_id)
+    return _done("ended")
+
+
+@post("/account/sessions/end", needs=Permission.VIEW, include_in_schema=False)
+async def end_others(request: AnyRequest) -> Response[Any]:
+    """Signs every other browser out."""
+    visitor = Visitor.of(request)
+    await Desk.of(request).console.write(sessions.end_all, visitor.user_id, visitor.session_id)
+    return _done("ended")
