@@ -45,6 +45,7 @@ if (live) follow(live);
 if (document.querySelector("[data-chart]")) {
   import("./charts.js").then(({ mount }) => mount(document));
 }
+if (document.querySelector("[data-copy]")) import("./copy.js");
 if (document.querySelector("[data-columns]")) import("./picker.js");
 // What could not be done is said at the top, and read at once.
 document.querySelector("[data-focus]")?.focus();

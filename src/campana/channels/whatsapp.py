@@ -258,7 +258,9 @@ CHANNEL = Channel(
     compile=compile_content,
     check=check,
     challenge=challenge,
-    templates=Templates(templates_request, parse_listing, template_fields, button_words, template_examples, closed_to),
+    templates=Templates(
+        templates_request, parse_listing, template_fields, button_words, closed_to=closed_to, examples=template_examples
+    ),
     wait_for_receipt=10 * MINUTE,
     needs_template=True,
     senders=Senders(

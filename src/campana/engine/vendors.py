@@ -147,7 +147,7 @@ async def _all_templates(house: House, account: Account, listing: Templates) -> 
 
 def _unread(account: Account, why: str) -> VendorRefuses:
     return VendorRefuses(
-        f"The templates of the integration {account.name!r} could not be read: {why}. Start again in a moment. Nothing was sent."
+        f"The templates of the integration {account.name!r} could not be read: {why}. Try again in a moment. Nothing was sent."
     )
 
 
