@@ -8,7 +8,7 @@ import fcntl
 import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -26,15 +26,18 @@ from campana.core.flaws import flaws
 from campana.core.ids import Id
 from campana.engine import launch, recover, report, tidy
 from campana.engine.accounts import Configured, follow, prove_key, put_configured, refresh
+from campana.engine.estimate import Estimates
 from campana.engine.house import Exchange, House
 from campana.engine.ingest import keeper
 from campana.engine.journal import Journal
+from campana.engine.readings import Readings
 from campana.engine.upkeep import upkeep
 from campana.engine.vendors import keep_templates
 from campana.engine.worker import EVERYTHING, Role, Worker, role_name
 from campana.mail import mailer
 from campana.metrics import Metrics
 from campana.settings import BadSettings, Settings
+from campana.sources.forms import Limits
 from campana.store import campaigns, inbox, partitions
 from campana.store.clock import DatabaseClock
 from campana.store.database import Database, Priority, StoreTrouble, is_sqlite, sqlite_path
@@ -68,6 +71,8 @@ class Installation:
     app: Application
     gateway: Gateway
     health: Health
+    readings: Readings
+    estimates: Estimates
     roles: Collection[Role] = EVERYTHING
     public_url: str = ""
     port: int = 0
@@ -225,6 +230,8 @@ async def open_installation(
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             if installation:
+                await installation.readings.close()
+                await installation.estimates.close()
                 await installation.bus.close()
             if journal:
                 journal.close(forget=installation is None or not installation.worker.unfinished)
@@ -337,12 +344,18 @@ def _assemble(
         dead=worker.dead,
         token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
     )
+    estimates = Estimates(house)
+    readings = Readings(house, settings.data / "readings", Limits(file_bytes=settings.upload_mb << 20))
     app = web_app.create_app(
-        _console(house, bus, gateway, workspace_id, _doors(settings, vault), lambda: installation.public_url),
+        replace(
+            _console(house, bus, gateway, workspace_id, _doors(settings, vault), lambda: installation.public_url),
+            readings=readings,
+            estimates=estimates,
+        ),
         guard=partial(named, names_of(settings.host, settings.public_url)),
         health=health,
     )
-    installation = Installation(settings, house, workspace_id, bus, worker, app, gateway, health, roles)
+    installation = Installation(settings, house, workspace_id, bus, worker, app, gateway, health, readings, estimates, roles)
     return installation
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from campana.core.schedule import BadStart, start_moment
+from campana.core.schedule import BadStart, planned, start_moment
 
 
 def at(text: str) -> int:
@@ -54,3 +54,23 @@ def test_a_start_that_cannot_be_kept_is_refused(text: str, sentence: str) -> Non
     with pytest.raises(BadStart, match=sentence) as told:
         start_moment(text, NOW)
     assert str(told.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "zone", "kind", "at"),
+    [
+        ("2026-12-24", "09:00", "America/Mexico_City", "plain", "2026-12-24 15:00"),
+        ("2027-03-14", "02:30", "America/New_York", "gap", "2027-03-14 07:00"),
+        ("2027-11-07", "01:30", "America/New_York", "double", "2027-11-07 05:30"),
+        ("2026-02-28", "09:00", "UTC", "past", "2026-02-28 09:00"),
+        ("2026-02-30", "09:00", "UTC", "bad", ""),
+        ("2026-12-24", "", "UTC", "bad", ""),
+        ("2026-12-24", "09:00", "Mars/Olympus", "bad", ""),
+        ("2026-12-24", "09:00", "", "bad", ""),
+    ],
+)
+def test_a_start_chosen_as_day_time_and_zone(date, time, zone, kind, at):
+    found = planned(date, time, zone, NOW)
+    assert found.kind == kind
+    if at:
+        assert f"{datetime.fromtimestamp(found.at / 1_000_000, UTC):%Y-%m-%d %H:%M}" == at

@@ -57,8 +57,13 @@ class Draft(Model):
     """What a campaign will say and when. Its name, tags and audience stand beside it in the store."""
 
     steps: tuple[DraftStep, ...] = (DraftStep(key="s1", kind="primary"),)
-    hours: Hours | None = None  # None: those of the workspace
+    when: Literal["workspace", "own", "any"] = "workspace"  # whose active hours it keeps
+    hours: Hours | None = None  # its own
     schedule: Schedule = Schedule()
+
+    def hours_in(self, workspace: Hours | None) -> Hours | None:
+        """The hours it keeps in a workspace with these; None: messages go out at any time."""
+        return {"workspace": workspace, "own": self.hours, "any": None}[self.when]
 
     @property
     def sent(self) -> tuple[DraftStep, ...]:
@@ -141,7 +146,7 @@ def draft_of_file(file: CampaignFile, sender_ids: dict[str, str]) -> Draft:
         )
         for number, (kind, message) in enumerate(messages, 1)
     ]
-    return Draft(steps=tuple(steps), hours=file.hours)
+    return Draft(steps=tuple(steps), when="own" if file.hours else "any", hours=file.hours)
 
 
 def _hours(length: int | None) -> int | None:

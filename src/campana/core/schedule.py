@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Literal, NamedTuple
 
 from campana.core.hours import UnknownZone, local_moment, zone_of
 
@@ -13,6 +14,27 @@ EXAMPLE = "Write 'now', or for example '2026-12-24 09:00 America/Mexico_City'."
 
 class BadStart(ValueError):
     """A start that cannot be kept. The sentence says what to write."""
+
+
+class Planned(NamedTuple):
+    """When a campaign starts, as UTC microseconds, and whether that is what was asked for.
+
+    A `gap` time does not exist and was moved on, a `double` one comes twice and this is the first; `past` and `bad` ones cannot
+    be kept.
+    """
+
+    at: int
+    kind: Literal["plain", "gap", "double", "past", "bad"]
+
+
+def planned(date: str, time: str, zone: str, now: int) -> Planned:
+    """The start that people chose as a day, a time and a zone (contract 117)."""
+    try:
+        wall = datetime.strptime(f"{date.strip()} {time.strip()[:5]}", "%Y-%m-%d %H:%M")  # noqa: DTZ007 - the zone follows
+        moment = local_moment(wall, zone_of(zone))
+    except ValueError:
+        return Planned(now, "bad")
+    return Planned(moment.at, "past") if moment.at < now else Planned(moment.at, moment.kind)
 
 
 def start_moment(text: str, now: int) -> tuple[int, str | None]:

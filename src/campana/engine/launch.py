@@ -6,19 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from campana.channels.contract import Channel, UnfitContent
 from campana.core.campaign import CampaignFile, FollowUp, Hours, Message, Plan, Step
-from campana.core.durations import HOUR
+from campana.core.draft import Draft, DraftStep
+from campana.core.durations import DAY, HOUR
 from campana.core.hours import UnknownZone, zone_of
 from campana.core.ids import Id, new_id
 from campana.core.message import Reach
 from campana.core.template import compile_text, unknown_fields
 from campana.engine import relay
-from campana.engine.house import House
-from campana.store import accounts, audiences, campaigns, flows
+from campana.engine.house import House, vendor_template
+from campana.store import accounts, audiences, audit, campaigns, choices, drafts, flows, templates
 from campana.store.accounts import SenderRow
+from campana.store.drafts import Author, DraftRow
 
 
 class Refused(ValueError):
@@ -69,6 +72,34 @@ def _step(kind: str, message: Message, senders: Mapping[str, SenderRow], channel
     )
 
 
+def draft_plan(draft: Draft, senders: Iterable[SenderRow], channels: Mapping[str, Channel], hours: Hours | None) -> Plan:
+    """The plan of a draft: its steps that are on, as a campaign file would say them, in the hours given."""
+    known = {sender.id.hex(): sender for sender in senders}
+    by_name = {sender.name: sender for sender in known.values()}
+    _check_hours(hours)
+    return Plan(steps=tuple(_draft_step(step, known, by_name, channels) for step in draft.sent), hours=hours)
+
+
+def _draft_step(
+    step: DraftStep, known: Mapping[str, SenderRow], by_name: Mapping[str, SenderRow], channels: Mapping[str, Channel]
+) -> Step:
+    sender = known.get(step.sender)
+    if sender is None:
+        raise Refused(f"The {step.kind.replace('_', '-')} message has no sender. Choose one.")
+    by_template = channels[sender.kind].templates is not None
+    facts: dict[str, Any] = {"from": sender.name, "not_delivered_after": step.deadline and step.deadline * HOUR}
+    if by_template:
+        values = {name: text for name, text in step.values.items() if text.strip()}
+        facts |= {"template": step.template, "language": step.language, "values": values}
+    else:
+        facts["text"] = step.text
+    try:
+        message = FollowUp(**facts, after=step.after * DAY) if step.kind == "follow_up" else Message(**facts)
+    except ValidationError as error:
+        raise Refused(f"The {step.kind.replace('_', '-')} message is not complete: {error.errors()[0]['msg']}.") from error
+    return _step(step.kind, message, by_name, channels)
+
+
 def check_fields(plan: Plan, columns: Sequence[str]) -> None:
     """Refuses a step that names a column the audience does not have."""
     for step in plan.steps:
@@ -108,6 +139,79 @@ def launch(
     campaign_id = campaigns.create(c, workspace_id, file.name, "one_time", definition, file.tags, now)
     if campaign_id is None:
         raise Refused(f"There is already a campaign named {file.name!r}. Choose another name.")
+    return _add_run(c, house, workspace_id, campaign_id, plan, audience_id, audience.columns, audience.offered, starts_at, now)
+
+
+def launch_draft(
+    c: Connection, house: House, workspace_id: Id, row: DraftRow, starts_at: int, author: Author, now: int
+) -> Id | None:
+    """The draft becomes a run, in one transaction and once: None when somebody changed or launched it since it was read.
+
+    The people are those of its audience as it is now; nobody changes them any more.
+    """
+    if not drafts.take(c, workspace_id, row.id, row.version, author, now):
+        return None
+    audience = audiences.load(c, workspace_id, row.audience_id, lock=True)
+    if audience is None or not audience.loaded or row.audience_id is None:
+        raise Refused("The campaign has no people yet. Choose an audience.")
+    if audience.open_problems:
+        raise Refused(f"{audience.open_problems} rows of the audience have problems. Fix or remove them.")
+    if not audience.summary.offered:
+        raise Refused("Nobody of the audience can be written to. Fix the flagged rows, or choose another file.")
+    hours = row.draft.hours_in(choices.choices(c, workspace_id).hours)
+    plan = draft_plan(row.draft, accounts.senders(c, workspace_id), house.channels, hours)
+    plan = Plan(steps=tuple(_with_fields_only(c, house, step) for step in plan.steps), hours=hours)
+    check_fields(plan, audience.columns)
+    _check_reach(c, house, plan, row.audience_id)
+    columns, offered = msgspec.json.encode(audience.columns).decode(), audience.summary.offered
+    run_id = _add_run(c, house, workspace_id, row.id, plan, row.audience_id, columns, offered, starts_at, now)
+    facts = {"people": offered, "starts_at": starts_at}
+    about = (author.user_id, author.who, "campaign.launched", row.name, now, row.id, facts, author.address)
+    audit.note(c, workspace_id, *about)
+    return run_id
+
+
+def _with_fields_only(c: Connection, house: House, step: Step) -> Step:
+    """Without the values that an earlier choice of template left behind."""
+    told = house.channels[step.channel].templates
+    if told is None or step.template is None:
+        return step
+    integration_id = accounts.integration_of_sender(c, bytes.fromhex(step.sender))
+    row = templates.find_template(c, integration_id, step.template, step.language or "")
+    try:
+        known = {field.key for field in told.fields(vendor_template(row))} if row else set(step.values)
+    except UnfitContent as error:
+        raise Refused(f"The {step.kind.replace('_', '-')} message cannot be sent: {error}") from error
+    return step.model_copy(update={"values": {name: text for name, text in step.values.items() if name in known}})
+
+
+def back_to_draft(c: Connection, workspace_id: Id, campaign_id: Id, author: Author, now: int) -> bool:
+    """A campaign that waits for its start is a draft again; False when it has begun, or is none that was built here."""
+    run = campaigns.latest_run(c, campaign_id)
+    if run is None or run.workspace_id != workspace_id or run.started_at is not None or not drafts.was_draft(c, campaign_id):
+        return False
+    if not campaigns.change_run(c, run.id, ["scheduled"], status="ended", finished_at=now):
+        return False
+    flows.forget(c, run.id)
+    campaigns.forget_run(c, run.id)
+    name = drafts.reopen(c, workspace_id, campaign_id, author, now)
+    about = (author.user_id, author.who, "campaign.unscheduled", name, now, campaign_id, None, author.address)
+    audit.note(c, workspace_id, *about)
+    return True
+
+
+def _add_run(
+    c: Connection,
+    house: House,
+    workspace_id: Id,
+    campaign_id: Id,
+    plan: Plan,
+    audience_id: Id,
+    columns: str,
+    offered: int,
+    starts_at: int,
+    now: int,
+) -> Id:
     run_id = _free_id(c, now)
     campaigns.add_run(
         c,
@@ -117,9 +221,9 @@ def launch(
             "campaign_id": campaign_id,
             "status": "scheduled",
             "plan": plan.model_dump_json(by_alias=True),
-            "columns": audience.columns,
+            "columns": columns,
             "audience_id": audience_id,
-            "offered": audience.offered,
+            "offered": offered,
             "starts_at": starts_at,
             "created_at": now,
         },

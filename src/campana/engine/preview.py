@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from campana.channels.contract import Channel, Content, Render, TemplateField, UnfitContent, VendorTemplate
 from campana.core import segments
 from campana.core.draft import Draft, DraftStep
@@ -14,6 +12,7 @@ from campana.core.message import Reach, Rendered
 from campana.core.preflight import Finding, Where, blocker, warning
 from campana.core.segments import Segments
 from campana.core.template import compile_text, suspicious, unknown_fields
+from campana.engine.house import vendor_template
 from campana.store import suppressions
 from campana.store.choices import Choices, SenderChoice
 from campana.store.previews import Person
@@ -158,17 +157,7 @@ def _compiled(sheet: Sheet, findings: Sequence[Finding], content: Content, where
 def templates_of(choices: Choices, sender: SenderChoice | None) -> list[VendorTemplate]:
     """The templates of a sender's account, whatever the vendor thinks of them."""
     return [
-        VendorTemplate(
-            row.name,
-            row.language,
-            row.status,
-            row.category,
-            row.parameter_format,
-            msgspec.json.decode(row.components),
-            row.vendor_id,
-        )
-        for row in choices.templates
-        if sender is not None and row.integration_id == sender.integration_id
+        vendor_template(row) for row in choices.templates if sender is not None and row.integration_id == sender.integration_id
     ]
 
 

@@ -92,6 +92,11 @@ def add_run(c: Connection, row: dict[str, Any]) -> None:
     c.execute(insert(run).values(**row))
 
 
+def forget_run(c: Connection, run_id: Id) -> None:
+    """The run, which never began and whose flows are gone, is gone too."""
+    c.execute(run.delete().where(run.c.id == run_id))
+
+
 def prefix_taken(c: Connection, run_id: Id) -> bool:
     """Whether another run's people would lie under the same id prefix."""
     low, high = run_id[:8] + bytes(8), run_id[:8] + b"\xff" * 8

@@ -202,6 +202,26 @@ def remove(c: Connection, workspace_id: Id, campaign_id: Id, author: Author, now
     return found
 
 
+def take(c: Connection, workspace_id: Id, campaign_id: Id, version: int, author: Author, now: int) -> bool:
+    """Whoever launches the draft of that version has it for themselves; False when somebody changed or launched it first."""
+    return isinstance(_change(c, workspace_id, campaign_id, version, author, now), Saved)
+
+
+def was_draft(c: Connection, campaign_id: Id) -> bool:
+    """Whether the campaign was built in the console, so that it can be a draft again."""
+    definition = c.scalar(select(campaign.c.definition).where(campaign.c.id == campaign_id))
+    return definition is not None and read_draft(definition) is not None
+
+
+def reopen(c: Connection, workspace_id: Id, campaign_id: Id, author: Author, now: int) -> str:
+    """The campaign, whose run is gone, is a draft of a new version. Returns its name."""
+    found = load(c, workspace_id, campaign_id)
+    if found is None:
+        raise LookupError("a campaign is a draft again once its run is gone")
+    _change(c, workspace_id, campaign_id, found.version, author, now)
+    return found.name
+
+
 def copy(c: Connection, workspace_id: Id, campaign_id: Id, name_of: Callable[[str], str], author: Author, now: int) -> Id | None:
     """A new draft says what that campaign says, launched or not, to nobody yet; None when there is no such campaign."""
     found = c.execute(

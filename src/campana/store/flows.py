@@ -57,6 +57,11 @@ def ensure(c: Connection, workspace_id: Id, run_id: Id, sender_ids: Sequence[Id]
     c.execute(upsert(c, flow).on_conflict_do_nothing(), rows)
 
 
+def forget(c: Connection, run_id: Id) -> None:
+    """The flows of a run that never began are gone."""
+    c.execute(flow.delete().where(flow.c.run_id == run_id))
+
+
 def open_flows(c: Connection, now: int) -> list[OpenFlow]:
     """Flows that may be cut: their run is sending, their sender works, their hours are open. Lanes in order."""
     rows = c.execute(

@@ -22,6 +22,7 @@ from campana.channels.contract import Channel
 from campana.clock import Clock
 from campana.core.access import Permission
 from campana.core.ids import Id
+from campana.engine.estimate import Estimates
 from campana.engine.house import House
 from campana.engine.readings import Readings
 from campana.vault import Vault
@@ -85,6 +86,7 @@ class Console:
     channels: Mapping[str, Face] = field(default_factory=dict)  # channel kind -> how it is shown
     gateway: ASGIApp | None = None  # gets everything under /hooks
     house: House | None = None  # the wheels' parts, for pages that look ahead: previews, tests, launches
+    estimates: Estimates | None = None
     readings: Readings | None = None  # reads files of people for drafts
     public_url: Callable[[], str] = lambda: ""  # how people reach the console from outside
     doors: Doors = field(default_factory=lambda: Doors(Vault([secrets.token_hex(32)])))  # what the sign-in stands on

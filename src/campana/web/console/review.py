@@ -1,0 +1,229 @@
+"""The last page before a launch: what will be sent to whom and when, what stands in the way, and the launch itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+from zoneinfo import available_timezones
+
+import msgspec
+from litestar import MediaType, Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.response import Redirect
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from campana.core.access import Permission
+from campana.core.campaign import Hours
+from campana.core.draft import Draft, Schedule
+from campana.core.ids import Id, id_of
+from campana.engine import launch as engine_launch
+from campana.engine.estimate import KIND, Result, task_of
+from campana.store import campaigns, drafts, jobs
+from campana.store.drafts import DraftRow, Outdated, Saved
+from campana.web.console import i18n
+from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
+from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_of, preference
+from campana.web.console.review_view import Material, ReviewView, counted, make_view, read_material
+from campana.web.visitor import Visitor
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+ZONES = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/")))
+
+
+@get("/campaigns/{campaign:str}/review", needs=Permission.EDIT, include_in_schema=False)
+async def review(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
+    """The review, complete without script. Counting begins by itself."""
+    if answer := preference(request):
+        return answer
+    material = await _material(request, campaign)
+    if material.row is None:
+        return cast("Response[Any]", await known_draft(request, campaign))
+    changed = "changed" in request.query_params
+    view = await _counted(request, material, material.row, material.row.draft, changed=changed)
+    if "hx-request" in request.headers:
+        return _parts(request, view)
+    return _page(request, view)
+
+
+@post("/campaigns/{campaign:str}/review", needs=Permission.EDIT, include_in_schema=False)
+async def save_review(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
+    """Saves hours and start, and does what the pressed button says."""
+    form: Mapping[str, Any] = {name: value for name, value in (await request.form()).multi_items() if name != "days"}
+    days = [str(value) for name, value in (await request.form()).multi_items() if name == "days"]
+    what, _, which = str(form.get("do", "")).partition(":")
+    material = await _material(request, campaign)
+    if material.row is None:
+        return cast("Response[Any]", await known_draft(request, campaign))
+    row = material.row
+    draft = read_choices(row.draft, form, days)
+    version = int(which) if what == "mine" and which.isdecimal() else _number(form.get("version"))
+    answer = await _save(request, row, version, draft)
+    if answer is None:
+        return Redirect(home_of(row.id), status_code=303)
+    outdated = answer if isinstance(answer, Outdated) else None
+    if not outdated and what in ("exit", "back"):
+        return Redirect("/campaigns" if what == "exit" else f"{home_of(row.id)}/journey", status_code=303)
+    more = {"theirs": outdated.theirs} if outdated else {}
+    saved = version if outdated else cast("Saved", answer).version
+    view = await _counted(request, material, row, draft, version=saved, ask=what == "launch" and not outdated, **more)
+    if "hx-request" in request.headers:
+        return _parts(request, view)
+    return _page(request, view, status=422 if what == "launch" and view.blockers else 200)
+
+
+@post("/campaigns/{campaign:str}/launch", needs=Permission.EDIT, include_in_schema=False)
+async def launch(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
+    """Starts the campaign, or puts it in the queue until its time; once, however often it is asked for (contract 119)."""
+    form = await request.form()
+    material = await _material(request, campaign)
+    campaign_id = id_of(campaign)
+    if material.row is None or campaign_id is None:
+        found = await known_draft(request, campaign)
+        if isinstance(found, Redirect):
+            return found
+        raise Refused("Somebody else changed this campaign at the same moment. Open it again.")
+    row, home = material.row, home_of(campaign_id)
+    now, house = Desk.of(request).console.clock.now(), house_of(request)
+    view = make_view(material, row, row.draft, house.channels, now)
+    if _number(form.get("version")) != row.version:
+        return Redirect(f"{home}/review?changed=1", status_code=303)
+    if view.blockers:
+        return Redirect(f"{home}/review", status_code=303)
+    starts_at = now if row.draft.schedule.when == "now" else view.start.at
+    try:
+        facts = (house, workspace_of(request), row, starts_at, author_of(request), now)
+        run_id = await Desk.of(request).console.write(engine_launch.launch_draft, *facts)
+    except engine_launch.Refused as error:
+        raise Refused(str(error)) from error
+    if run_id is None and await known_to_run(request, campaign_id) is False:
+        return Redirect(f"{home}/review?changed=1", status_code=303)
+    house.wake("pump")
+    house.wake("live")
+    return Redirect(home, status_code=303)
+
+
+async def known_to_run(request: AnyRequest, campaign_id: Id) -> bool:
+    """Whether the campaign has a run by now."""
+    return await Desk.of(request).console.read(campaigns.latest_run, campaign_id) is not None
+
+
+@post("/campaigns/{campaign:str}/unschedule", needs=Permission.EDIT, include_in_schema=False)
+async def unschedule(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
+    """Takes a campaign that waits for its start back to draft."""
+    campaign_id, now = id_of(campaign), Desk.of(request).console.clock.now()
+    if campaign_id is None:
+        raise NotFoundException
+    facts = (workspace_of(request), campaign_id, author_of(request), now)
+    if not await Desk.of(request).console.write(engine_launch.back_to_draft, *facts):
+        raise Refused("Only a campaign that was built here and has not begun can be a draft again. It can be finished.")
+    house_of(request).wake("live")
+    return Redirect(f"{home_of(campaign_id)}/review", status_code=303)
+
+
+# --- reading and saving -----------------------------------------------------------------------------------------------------
+
+
+def read_choices(draft: Draft, form: Mapping[str, Any], days: list[str]) -> Draft:
+    """The draft with the hours and the start as the form has them; hours that make no sense are kept as they were."""
+    if "when" not in form:
+        return draft
+    schedule = Schedule(
+        when="later" if form.get("when") == "later" else "now",
+        date=str(form.get("date", ""))[:10],
+        time=str(form.get("time", ""))[:5],
+        zone=str(form.get("zone", "")).strip()[:64],
+    )
+    chosen = str(form.get("hours", "workspace"))
+    try:
+        hours = Hours.model_validate(
+            {
+                "from": form.get("from", "08:00"),
+                "to": form.get("to", "21:00"),
+                "zone": str(form.get("hours_zone", "")).strip(),
+                "days": [day for day in DAYS if day in days] or None,
+            }
+        )
+    except ValidationError:
+        hours = draft.hours or Hours()
+    own = hours if chosen == "own" or draft.hours is not None else None
+    return draft.model_copy(
+        update={"schedule": schedule, "when": chosen if chosen in ("workspace", "own", "any") else "workspace", "hours": own}
+    )
+
+
+async def _material(request: AnyRequest, campaign: str) -> Material:
+    campaign_id = id_of(campaign)
+    if campaign_id is None:
+        raise NotFoundException
+    found: Material = await Desk.of(request).console.read(read_material, workspace_of(request), campaign_id)
+    return found
+
+
+async def _save(request: AnyRequest, row: DraftRow, version: int, draft: Draft) -> drafts.Answer:
+    if draft == row.draft:
+        return Saved(row.version)
+    console = Desk.of(request).console
+    facts = (workspace_of(request), row.id, version, draft, author_of(request), console.clock.now())
+    answer: drafts.Answer = await console.write(drafts.save, *facts)
+    return answer
+
+
+def _number(text: Any) -> int:
+    return int(text) if str(text).isdecimal() and len(str(text)) < 10 else 0
+
+
+async def _counted(request: AnyRequest, material: Material, row: DraftRow, draft: Draft, **more: Any) -> ReviewView:
+    """The view; when nobody has counted just this, and nobody does so now, counting begins."""
+    console, house = Desk.of(request).console, house_of(request)
+    view = make_view(material, row, draft, house.channels, console.clock.now(), **more)
+    audience = view.audience
+    task = [line.sheet for line in view.steps if line.sheet.render is not None]
+    if console.estimates is None or audience is None or not audience.loaded or not audience.summary.offered or not task:
+        return view
+    if view.estimate or view.counting or (view.job is not None and view.job.trouble and "again" not in request.query_params):
+        return view
+    job_id: Id | None = await console.write(begin, workspace_of(request), row.id, view.about, console.clock.now())
+    if job_id is not None:
+        facts = (house, workspace_of(request), audience.id, audience.columns, audience.summary.offered, task)
+        console.estimates.begin(job_id, view.about, task_of(*facts))
+    fresh = Material(row, material.choices, audience, await console.read(jobs.latest, row.id, KIND))
+    return make_view(fresh, row, draft, house.channels, console.clock.now(), **more)
+
+
+def begin(c: Connection, workspace_id: Id, campaign_id: Id, about: str, now: int) -> Id | None:
+    """A job for this counting; None when another process has begun it just now."""
+    result, job = counted(jobs.latest(c, campaign_id, KIND), about)
+    if result is not None or (job is not None and job.runs(now)):
+        return None
+    return jobs.start(c, workspace_id, KIND, campaign_id, now, msgspec.json.encode(Result(about)).decode())
+
+
+# --- drawing ----------------------------------------------------------------------------------------------------------------
+
+
+def _names(request: AnyRequest, view: ReviewView) -> dict[str, Any]:
+    wizard = Wizard(view.row.id, view.row.name, "review")
+    zone = view.draft.schedule.zone if view.draft.schedule.when == "later" and view.start.kind != "bad" else view.zone
+    return {
+        "v": view,
+        "wizard": wizard,
+        "me": Visitor.of(request).user_id,
+        "now": Desk.of(request).console.clock.now(),
+        "reload": f"{wizard.home}/review",
+        "start_zone": zone,
+        "there": i18n.figures(language_of(request), zone)["moment"],
+        "zones": ZONES,
+        "days": DAYS,
+    }
+
+
+def _page(request: AnyRequest, view: ReviewView, status: int = 200) -> Response[Any]:
+    return draw(request, "review.html", status=status, **_names(request, view))
+
+
+def _parts(request: AnyRequest, view: ReviewView) -> Response[Any]:
+    template = Desk.of(request).templates(request).get_template("_review_parts.html")
+    html = template.render(**_names(request, view))
+    return Response(html, media_type=MediaType.HTML, headers={"cache-control": "no-store"})

@@ -1,0 +1,243 @@
+"""The review page: checks, what will be sent, the start, and a launch that happens once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from campana.core.draft import Draft, DraftStep
+from campana.store import audit, campaigns, drafts
+from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
+from tests.web.studio import Studio, press
+from tests.web.test_journey import words
+
+
+def says(studio, *texts: str, sender: str = "sms") -> Draft:
+    """A draft whose steps are these texts: a primary and fallbacks."""
+    kinds = ("primary", "fallback", "fallback")
+    return Draft(
+        steps=tuple(
+            DraftStep(key=f"s{at + 1}", kind=kinds[at], sender=studio.senders[sender], text=text) for at, text in enumerate(texts)
+        )
+    )
+
+
+@pytest.fixture
+async def studio(world):  # noqa: F811
+    studio = Studio(world)
+    await studio.begin(name="First")
+    return studio
+
+
+@pytest.fixture
+async def http(studio):
+    async with studio.as_user() as http:
+        yield http
+
+
+async def ready(studio, *texts: str, people=None, name="Visits") -> None:
+    """A draft that can be launched."""
+    more = {"people": people} if people else {}
+    await studio.begin(says(studio, *(texts or ("Hi {{name}}",))), name=name, **more)
+
+
+async def counted(http, studio) -> str:
+    """The page once everybody's text is counted."""
+    for _ in range(600):
+        page = (await http.get(f"{studio.home}/review")).text
+        if "data-counting" not in page:
+            return page
+        await asyncio.sleep(0.05)  # as the page itself asks again
+    raise AssertionError("the counting did not end")
+
+
+async def run_of(studio):
+    return await studio.world.house.db.read(campaigns.latest_run, studio.campaign_id)
+
+
+async def launched(http, studio, html: str = "") -> str:
+    """Presses Launch, and then confirms."""
+    path = f"{studio.home}/review"
+    asked = await press(http, path, "review", html, do="launch")
+    assert "launch-dialog" in asked.text, words(asked.text)
+    return (await press(http, f"{studio.home}/launch", f"{studio.home}/launch", asked.text)).headers["location"]
+
+
+async def test_an_empty_draft_tells_what_is_missing_with_a_link_to_each_field(http, studio):
+    page = await press(http, f"{studio.home}/review", "review", do="launch")
+    assert page.status_code == 422
+    assert "launch-dialog" not in page.text
+    assert f'href="{studio.home}/journey#s1-sender"' in page.text
+    assert "Choose what the message is sent with." in words(page.text)
+
+
+async def test_everybody_is_counted_by_their_own_text(http, studio):
+    await ready(studio, "Hi {{name}}, " + "x" * 160, "Second for {{plan}}")
+    page = words(await counted(http, studio))
+    assert "Messages at the launch 2" in page  # Carla has no phone
+    assert "Segments at the launch 4" in page
+    assert "People who get nothing 1" in page
+    assert "“plan” is empty for 1 person." in page
+    assert "Sending is done within a minute" in page
+
+
+async def test_another_text_is_another_counting(http, studio):
+    await ready(studio, "Hi")
+    assert "Segments at the launch 2" in words(await counted(http, studio))
+    await press(http, f"{studio.home}/journey", "journey", s1__text="Hi " + "x" * 160, do="save")
+    assert "Segments at the launch 4" in words(await counted(http, studio))
+
+
+async def test_a_launch_is_confirmed_and_happens_once(http, studio):
+    await ready(studio)
+    await counted(http, studio)
+    asked = await press(http, f"{studio.home}/review", "review", do="launch")
+    told = words(asked.text[asked.text.index("launch-dialog") :])
+    assert "Launch “Visits” to 3 people?" in told
+    assert "Sender Twilio SMS: sms (+1" in told
+    assert "Start at once" in told
+    assert await run_of(studio) is None
+    path = f"{studio.home}/launch"
+    answers = await asyncio.gather(*(press(http, path, path, asked.text) for _ in range(3)))
+    assert {answer.headers["location"] for answer in answers} == {studio.home}
+    runs = await studio.world.house.db.read(lambda c: len(campaigns.runs_with_status(c, ["scheduled", "sending", "sent"])))
+    assert runs == 1
+    await studio.world.play(minutes=1)
+    assert studio.world.sent_to("+12125550101") == [("twilio", "Hi Ana")]
+    assert studio.world.sent_to("+12125550102") == [("twilio", "Hi Bruno")]
+    log = await studio.world.house.db.read(audit.entries, studio.workspace_id)
+    assert (log[0].what, log[0].who) == ("campaign.launched", "ana@example.com")
+    assert (await http.get(f"{studio.home}/journey")).headers["location"] == studio.home
+
+
+async def test_the_texts_of_another_template_are_left_behind(http, studio):
+    step = DraftStep(key="s1", kind="primary", sender=studio.senders["wa"], template="visit_reminder", language="en_US")
+    values = {"first_name": "{{name}}", "appointment_date": "Monday", "old": "{{gone}}"}
+    draft = Draft(steps=(step.model_copy(update={"values": values, "text": "not taken"}),))
+    await studio.begin(draft, name="Template")
+    await launched(http, studio)
+    await studio.world.play(minutes=1)
+    assert studio.world.sent_to("+12125550101") == [
+        ("whatsapp", "Hi Ana, we expect you on Monday. Reply YES to confirm, or STOP.")
+    ]
+
+
+async def test_steps_that_are_off_are_not_sent(http, studio):
+    draft = says(studio, "One", "Two")
+    off = draft.steps[1].model_copy(update={"on": False, "sender": ""})
+    await studio.begin(Draft(steps=(draft.steps[0], off)), name="One step")
+    await launched(http, studio)
+    assert [step["kind"] for step in (await studio.world.progress((await run_of(studio)).id)).steps] == ["primary"]
+
+
+async def test_a_change_between_review_and_launch_stops_it(studio):
+    await ready(studio)
+    async with studio.as_user("ana") as ana, studio.as_user("berta") as berta:
+        asked = await press(ana, f"{studio.home}/review", "review", do="launch")
+        await press(berta, f"{studio.home}/journey", "journey", s1__text="Changed", do="save")
+        path = f"{studio.home}/launch"
+        answer = await press(ana, path, path, asked.text)
+        assert answer.headers["location"] == f"{studio.home}/review?changed=1"
+        assert "Somebody changed the campaign after you looked at it" in (await ana.get(answer.headers["location"])).text
+    assert await run_of(studio) is None
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "zone", "told"),
+    [
+        ("2027-03-14", "02:30", "America/New_York", "this time does not exist: it starts at 03:00"),
+        ("2027-11-07", "01:30", "America/New_York", "this time comes twice: it starts at the first"),
+        ("2026-11-01", "09:00", "America/New_York", "This time is past: it is now 2026-12-01 04:00 there."),
+        ("2026-12-24", "09:00", "Mars/Olympus", "This is no day or time of the calendar, or no time zone that we know."),
+        (
+            "2026-12-24",
+            "09:00",
+            "America/Mexico_City",
+            "24 Dec 2026, 09:00 (America/Mexico_City), that is 24 Dec 2026, 15:00 (UTC)",
+        ),
+    ],
+)
+async def test_a_start_is_told_as_it_will_be_kept(http, studio, date, time, zone, told):
+    await ready(studio)
+    page = await press(http, f"{studio.home}/review", "review", when="later", date=date, time=time, zone=zone, do="save")
+    assert told in words(page.text)
+    kept = (await studio.draft()).draft.schedule
+    assert (kept.date, kept.time, kept.zone) == (date, time, zone)
+
+
+async def test_a_scheduled_campaign_waits_and_can_be_taken_back(http, studio):
+    await ready(studio)
+    path = f"{studio.home}/review"
+    page = await press(http, path, "review", when="later", date="2026-12-24", time="09:00", zone="America/Mexico_City", do="save")
+    await launched(http, studio, page.text)
+    await studio.world.play(hours=1)
+    assert (await run_of(studio)).status == "scheduled"
+    assert studio.world.accepted() == []
+    back = await press(http, f"{studio.home}/unschedule", "unschedule-form", (await http.get(studio.home)).text)
+    assert back.headers["location"] == path
+    assert await run_of(studio) is None
+    await press(http, path, "review", when="now", do="save")
+    await launched(http, studio)
+    await studio.world.play(minutes=1)
+    assert len(studio.world.accepted()) == 2
+
+
+async def test_what_has_begun_cannot_be_taken_back(http, studio):
+    await ready(studio)
+    await launched(http, studio)
+    await studio.world.play(minutes=1)
+    page = (await http.get(studio.home)).text
+    assert 'id="unschedule"' not in page
+    token = re.search(r'name="_csrf_token" value="([^"]+)"', page)[1]
+    answer = await http.post(f"{studio.home}/unschedule", data={"_csrf_token": token})
+    assert answer.status_code == 409
+    assert (await run_of(studio)).status == "sent"
+
+
+async def test_hours_of_its_own_hold_the_messages(http, studio):
+    await ready(studio)
+    page = await press(
+        http, f"{studio.home}/review", "review", hours="own", **{"from": "14:00"}, to="16:00", hours_zone="UTC", do="save"
+    )
+    assert "14:00 to 16:00 (UTC)" in words(page.text)
+    await launched(http, studio, page.text)
+    await studio.world.play(hours=1)
+    assert studio.world.accepted() == []
+    await studio.world.play(hours=5)
+    assert len(studio.world.accepted()) == 2
+
+
+async def test_flagged_rows_stop_a_launch(http, studio):
+    await ready(studio, people=({"name": "Ana", "phone": "+12125550101"}, {"name": "Bad", "phone": "12"}))
+    page = await press(http, f"{studio.home}/review", "review", do="launch")
+    assert page.status_code == 422
+    assert "1 row of the audience has a problem. Fix or remove it." in words(page.text)
+
+
+async def test_nobody_who_can_be_reached_is_a_blocker(http, studio):
+    await ready(studio, people=({"name": "Ana", "phone": "", "email": "ana@example.com"},))
+    assert "Nobody of the audience can take any of the messages." in words(await counted(http, studio))
+
+
+async def test_two_editors_of_the_schedule_see_each_other(studio):
+    await ready(studio)
+    path = f"{studio.home}/review"
+    async with studio.as_user("ana") as ana, studio.as_user("berta") as berta:
+        ours = (await ana.get(path)).text
+        await press(berta, path, "review", when="later", date="2026-12-24", time="09:00", do="save")
+        answer = await press(ana, path, "review", ours, hours="any", do="save")
+        assert "berta@example.com changed this campaign at" in words(answer.text)
+        keep = re.search(r'name="do" value="(mine:\d+)"', answer.text)[1]
+        await press(ana, path, "review", answer.text, do=keep)
+    kept = (await studio.draft()).draft
+    assert (kept.when, kept.schedule.when) == ("any", "now")
+
+
+async def test_a_draft_that_was_deleted_is_not_launched(http, studio):
+    await ready(studio)
+    asked = await press(http, f"{studio.home}/review", "review", do="launch")
+    await studio.write(drafts.remove, studio.workspace_id, studio.campaign_id, drafts.Author(None, "x"), 1)
+    path = f"{studio.home}/launch"
+    assert (await press(http, path, path, asked.text)).status_code == 404
