@@ -47,7 +47,7 @@ def take(c: Connection, limit: int, only: Id | None = None) -> Sequence[Any]:
 
 def oldest(c: Connection) -> Id | None:
     """The oldest hook nobody has understood yet."""
-    return c.scalar(select(func.min(inbox.c.id)))
+    return c.scalar(select(inbox.c.id).order_by(inbox.c.id).limit(1))
 
 
 def done(c: Connection, ids: Sequence[Id]) -> None:
