@@ -72,7 +72,7 @@ def _senders(c: Connection, workspace_id: Id) -> tuple[SenderChoice, ...]:
             sender.c.trouble,
         )
         .join(integration, integration.c.id == sender.c.integration_id)
-        .where(sender.c.workspace_id == workspace_id)
+        .where(sender.c.workspace_id == workspace_id, sender.c.removed_at.is_(None))
         .order_by(sender.c.name)
     )
     return tuple(SenderChoice(*row) for row in rows)
