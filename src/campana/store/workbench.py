@@ -33,6 +33,8 @@ class Bench:
     rows: Sequence[Row] = ()
     last: int = 0  # number of the last row
     shared: bool = False  # another campaign has these people, too
+    earlier: bool = False  # there are such rows before those of the page
+    later: bool = False
 
     @property
     def attempt(self) -> Attempt | None:
@@ -74,5 +76,8 @@ def look(
         rows = rows_of(audience_rows.up_to_number(c, audience.id, shown, until, limit))
     elif limit:
         rows = rows_of(audience_rows.from_number(c, audience.id, shown, first, limit))
-    last = audience_rows.last_number(c, audience.id)
-    return Bench(audience, reading, change, rows, last, audiences.shared(c, audience.id, campaign_id))
+    last, shared = audience_rows.last_number(c, audience.id), audiences.shared(c, audience.id, campaign_id)
+    at = (rows[0].number, rows[-1].number) if rows else (first, first)
+    earlier = bool(limit and audience_rows.up_to_number(c, audience.id, shown, at[0] - 1, 1))
+    later = bool(limit and audience_rows.from_number(c, audience.id, shown, at[1] + 1, 1))
+    return Bench(audience, reading, change, rows, last, shared, earlier, later)

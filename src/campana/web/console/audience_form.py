@@ -34,6 +34,7 @@ class Wanted:
     first: int = 1
     until: int = 0  # the page that ends with this row, instead of beginning with `first`
     edit: int = 0  # the row whose cells are all open
+    poll: int = 0  # it is asked for only to see how far the work is
 
     @classmethod
     def read(cls, asked: Mapping[str, Any]) -> Wanted:
@@ -44,15 +45,17 @@ class Wanted:
             max(1, _number(asked.get("from"))),
             _number(asked.get("until")),
             _number(asked.get("edit")),
+            _number(asked.get("poll")),
         )
 
     def query(self, **changes: Any) -> str:
         """The address's query with some of this changed; another filter begins with its first row."""
-        wanted = replace(self, **{"edit": 0, **changes})
+        wanted = replace(self, **{"edit": 0, "poll": 0, **changes})
         if "shown" in changes:
             wanted = replace(wanted, first=1, until=0)
         named = {"show": wanted.shown, "from": wanted.first if wanted.first > 1 else "", "until": wanted.until or ""}
-        asked = urlencode({name: value for name, value in {**named, "edit": wanted.edit or ""}.items() if value})
+        named |= {"edit": wanted.edit or "", "poll": wanted.poll or ""}
+        asked = urlencode({name: value for name, value in named.items() if value})
         return f"?{asked}" if asked else ""
 
 

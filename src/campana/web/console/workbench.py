@@ -118,7 +118,7 @@ class BenchView:
 
     @property
     def said(self) -> tuple[str, str]:
-        """What is to be said of what was just done: a verb, and the number of the row. A row that was saved may be wrong still."""
+        """What is to be said of what was just done: a verb, and the row. One that was saved may be wrong still."""
         verb, _, about = self.done.partition(":")
         wrong = verb == "save" and any(str(row.number) == about and row.left_out for row in self.b.rows)
         return "wrong" if wrong else verb, about
@@ -197,7 +197,11 @@ async def _shown(request: AnyRequest, campaign: str, done: str = "") -> Response
     draft = await known_draft(request, campaign)
     if isinstance(draft, Redirect):
         return cast("Response[Any]", draft)
-    return answered(request, await view_of(request, draft, asked_of(request), done))
+    view = await view_of(request, draft, asked_of(request), done)
+    answer = answered(request, view)
+    if view.wanted.poll and not view.reading and not view.changing:
+        answer.headers["HX-Refresh"] = "true"  # the work is over: there is more to see than this part
+    return answer
 
 
 # --- changing rows ----------------------------------------------------------------------------------------------------------
