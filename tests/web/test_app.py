@@ -344,7 +344,7 @@ def test_figures_are_written_as_the_language_writes_them(language, zone, shown):
         write["share"](0, 0),
         write["moment"](worlds.NINE),
         write["clock"](worlds.NINE),
-        write["length"](2 * HOUR),
+        write["lasting"](2 * HOUR),
     ] == shown
 
 

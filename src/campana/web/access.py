@@ -145,8 +145,10 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
     """Whether a person waits for a page, so that they can be sent elsewhere; a fragment, stream or program cannot."""
     accepted = request.headers.get("accept", "*/*")
     is_fragment = "hx-request" in request.headers or request.headers.get("sec-fetch-mode", "navigate") != "navigate"
+    handler = request.scope.get("route_handler")
+    is_stream = handler is not None and bool(handler.opt.get("uncompressed"))
     speaks_json = request.content_type[0] == RequestEncodingType.JSON
-    return not (is_fragment or speaks_json) and ("text/html" in accepted or "*/*" in accepted)
+    return not (is_fragment or is_stream or speaks_json) and ("text/html" in accepted or "*/*" in accepted)
 
 
 def entrance_for(request: Request[Any, Any, Any]) -> str:

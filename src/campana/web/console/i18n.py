@@ -75,5 +75,5 @@ def figures(language: str, zone: str) -> dict[str, Callable[..., str]]:
         "moment": lambda us: format_datetime(local(us), "d MMM y, HH:mm", locale=language),
         "clock": lambda us: format_time(local(us).time(), "HH:mm:ss", locale=language),
         "minute": lambda minute: format_datetime(local(minute * 60 * SECOND), "d MMM, HH:mm", locale=language),
-        "length": lambda us: format_timedelta(us / SECOND, granularity="minute", locale=language),
+        "lasting": lambda us: format_timedelta(us / SECOND, granularity="minute", locale=language),
     }

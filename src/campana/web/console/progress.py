@@ -108,7 +108,7 @@ async def _progress(desk: Desk, workspace_id: Id, campaign_id: Id) -> Progress |
     return found
 
 
-async def _known(request: AnyRequest, campaign: str) -> tuple[Desk, Id, Progress]:
+async def known(request: AnyRequest, campaign: str) -> tuple[Desk, Id, Progress]:
     """The campaign of the visitor's workspace that an address names, or a page that says there is none."""
     desk, campaign_id = Desk.of(request), id_of(campaign)
     found = await _progress(desk, Visitor.of(request).workspace_id, campaign_id) if campaign_id else None
@@ -122,7 +122,7 @@ async def progress(request: AnyRequest, campaign: FromPath[str]) -> Response[Any
     """The progress page, complete without script."""
     if answer := preference(request):
         return answer
-    desk, campaign_id, found = await _known(request, campaign)
+    desk, campaign_id, found = await known(request, campaign)
     visitor, home = Visitor.of(request), f"/campaigns/{campaign_id.hex()}"
     if found.line.status == "draft" and visitor.may(Permission.EDIT):
         return Redirect(f"{home}/setup")
@@ -140,7 +140,7 @@ async def progress(request: AnyRequest, campaign: FromPath[str]) -> Response[Any
 @get("/campaigns/{campaign:str}/stream", needs=Permission.VIEW, include_in_schema=False, uncompressed=True)
 async def progress_stream(request: AnyRequest, campaign: FromPath[str]) -> Stream:
     """The same figures, as they change."""
-    desk, campaign_id, _ = await _known(request, campaign)
+    desk, campaign_id, _ = await known(request, campaign)
     visitor, templates = Visitor.of(request), desk.templates(request)
     may = (visitor.may(Permission.OPERATE), visitor.may(Permission.EDIT))
     events = desk.live.watch(
@@ -161,7 +161,7 @@ def frame(templates: Environment, v: View) -> bytes:
 @get("/campaigns/{campaign:str}/audience.csv", needs=Permission.VIEW, include_in_schema=False)
 async def audience(request: AnyRequest, campaign: FromPath[str]) -> Stream:
     """Everybody of the campaign with their outcome, as a file."""
-    desk, campaign_id, found = await _known(request, campaign)
+    desk, campaign_id, found = await known(request, campaign)
     await desk.console.write(noting(request, "campaign.exported", found.line.name, campaign_id))
     name = quote(f"{tag_of(found.line.name)}-audience.csv")
     headers = {"content-disposition": f"attachment; filename={name}", "cache-control": "no-store"}
@@ -169,7 +169,7 @@ async def audience(request: AnyRequest, campaign: FromPath[str]) -> Stream:
 
 
 async def _act(request: AnyRequest, campaign: str, action: Callable[[Id, Noting], Awaitable[object]], what: str) -> Redirect:
-    _, campaign_id, found = await _known(request, campaign)
+    _, campaign_id, found = await known(request, campaign)
     await action(campaign_id, noting(request, what, found.line.name, campaign_id))
     return Redirect(f"/campaigns/{campaign_id.hex()}", status_code=303)
 

@@ -25,6 +25,7 @@ from campana.store.drafts import DraftRow, Outdated, Saved
 from campana.web.console import i18n
 from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
 from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_of, preference
+from campana.web.console.progress import known
 from campana.web.console.review_view import Material, ReviewView, counted, make_view, read_material
 from campana.web.visitor import Visitor
 
@@ -43,7 +44,7 @@ async def review(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
     changed = "changed" in request.query_params
     view = await _counted(request, material, material.row, material.row.draft, changed=changed)
     if "hx-request" in request.headers:
-        return _parts(request, view)
+        return _parts(request, view, saved=False)
     return _page(request, view)
 
 
@@ -69,7 +70,7 @@ async def save_review(request: AnyRequest, campaign: FromPath[str]) -> Response[
     saved = version if outdated else cast("Saved", answer).version
     view = await _counted(request, material, row, draft, version=saved, ask=what == "launch" and not outdated, **more)
     if "hx-request" in request.headers:
-        return _parts(request, view)
+        return _parts(request, view, saved=True)
     return _page(request, view, status=422 if what == "launch" and view.blockers else 200)
 
 
@@ -112,10 +113,8 @@ async def known_to_run(request: AnyRequest, campaign_id: Id) -> bool:
 @post("/campaigns/{campaign:str}/unschedule", needs=Permission.EDIT, include_in_schema=False)
 async def unschedule(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     """Takes a campaign that waits for its start back to draft."""
-    campaign_id, now = id_of(campaign), Desk.of(request).console.clock.now()
-    if campaign_id is None:
-        raise NotFoundException
-    facts = (workspace_of(request), campaign_id, author_of(request), now)
+    _, campaign_id, _ = await known(request, campaign)
+    facts = (workspace_of(request), campaign_id, author_of(request), Desk.of(request).console.clock.now())
     if not await Desk.of(request).console.write(engine_launch.back_to_draft, *facts):
         raise Refused("Only a campaign that was built here and has not begun can be a draft again. It can be finished.")
     house_of(request).wake("live")
@@ -223,7 +222,7 @@ def _page(request: AnyRequest, view: ReviewView, status: int = 200) -> Response[
     return draw(request, "review.html", status=status, **_names(request, view))
 
 
-def _parts(request: AnyRequest, view: ReviewView) -> Response[Any]:
+def _parts(request: AnyRequest, view: ReviewView, saved: bool) -> Response[Any]:
     template = Desk.of(request).templates(request).get_template("_review_parts.html")
-    html = template.render(**_names(request, view))
+    html = template.render(**_names(request, view), saved=saved)
     return Response(html, media_type=MediaType.HTML, headers={"cache-control": "no-store"})

@@ -51,7 +51,15 @@ def _page(request: AnyRequest, given: dict[str, Any], errors: dict[str, str], sa
 async def change(request: AnyRequest) -> Response[Any]:
     """Changes the workspace. Campaigns that run keep the hours they were launched with."""
     console, visitor, form = Desk.of(request).console, Visitor.of(request), await typed(request)
-    given: dict[str, Any] = {**form, "limited": "limited" in form, "email_alpha": "email_alpha" in form}
+    given: dict[str, Any] = {
+        "name": "",
+        "zone": "",
+        "from": "",
+        "to": "",
+        **form,
+        "limited": "limited" in form,
+        "email_alpha": "email_alpha" in form,
+    }
     given["days"] = [day for day in DAYS if f"day_{day}" in form]
     errors, hours = _errors(given)
     if errors:
