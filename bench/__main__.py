@@ -14,6 +14,7 @@ import uvloop
 
 from bench.audience import audience, cutting
 from bench.busy import busy
+from bench.console import console
 from bench.ingest import ingest
 from bench.life import life
 from bench.measure import Figure
@@ -29,6 +30,7 @@ ALL: dict[str, Callable[[Asked], Coroutine[Any, Any, list[Figure]]]] = {
     "import": audience,
     "cut": cutting,
     "restart": restart,
+    "console": console,
 }
 
 
