@@ -115,10 +115,3 @@ const reveal = () => document.querySelectorAll("[data-picks][hidden]").forEach((
 document.addEventListener("htmx:after:settle", reveal);
 document.addEventListener("htmx:after:swap", reveal);
 reveal();
-
-// A change that waits for the one before it goes out from the version that that one brings.
-document.addEventListener("htmx:before:request", (event) => {
-  const { body } = event.detail.ctx.request;
-  const version = document.querySelector("[data-version]");
-  if (version && body instanceof URLSearchParams && body.has("version")) body.set("version", version.value);
-});

@@ -40,6 +40,7 @@ class Builder:
         world = World(folder, f"sqlite:///{folder / 'campana.db'}")
         await world.open()
         self.studio = Studio(world)
+        await self.studio.prepare()
         await serve(world.installation.app, "127.0.0.1", 0, self.stop, self._bound)
         await world.close()
 

@@ -39,19 +39,23 @@ class Studio:
         self.senders: dict[str, str] = {}
 
     async def begin(self, draft: Draft | None = None, people: Sequence[dict[str, str]] = PEOPLE, name: str = "Visits") -> None:
-        """Ana and Berta may edit, and there is a draft with an audience."""
-        world, now = self.world, self.world.clock.now()
-        if not self.senders:
-            for who in ("ana", "berta"):
-                await self.write(_join, self.workspace_id, who, Role.EDITOR, now)
-        audience_id = None
+        """There is a draft, with an audience when there are people."""
+        await self.prepare()
+        now, audience_id = self.world.clock.now(), None
         if people:
             columns = list(dict.fromkeys(name for row in people for name in row))
             rows = [{name: row.get(name, "") for name in columns} for row in people]
             audience_id = await self.write(_store_audience, self.workspace_id, rows, now)
         made = (self.workspace_id, name, draft or Draft(), Author(None, "ana@example.com"), now, audience_id)
         self.campaign_id = await self.write(drafts.create, *made)
-        self.senders = {one.name: one.id.hex() for one in (await world.house.db.read(_senders, self.workspace_id))}
+
+    async def prepare(self) -> None:
+        """Ana and Berta may edit."""
+        if self.senders:
+            return
+        for who in ("ana", "berta"):
+            await self.write(_join, self.workspace_id, who, Role.EDITOR, self.world.clock.now())
+        self.senders = {one.name: one.id.hex() for one in (await self.world.house.db.read(_senders, self.workspace_id))}
 
     @property
     def workspace_id(self) -> Id:

@@ -22,7 +22,7 @@ from campana.channels.registry import channels
 from campana.core.ids import Id
 from campana.core.message import Reach
 from campana.core.preflight import Estimate, StepFacts
-from campana.core.template import TextTemplate, compile_text
+from campana.core.template import TextTemplate, compile_text, unknown_fields
 from campana.engine.house import House
 from campana.engine.preview import Sheet
 from campana.store import jobs, previews, suppressions
@@ -216,15 +216,19 @@ class Counter:
         return 0
 
 
-def counter_of(step: StepTask, known: Mapping[str, Channel]) -> Counter:
-    """A step ready to be counted."""
+def counter_of(step: StepTask, known: Mapping[str, Channel], columns: Sequence[str]) -> Counter:
+    """A step ready to be counted. A column that the audience does not have is told elsewhere, not as empty."""
     channel = known[step.channel]
     template = VendorTemplate(**step.vendor_template) if step.vendor_template else None
     render = channel.compile(Content(step.text, step.template, step.language, step.values), template)
     texts = [step.text] if step.text is not None else list(step.values.values())
     closed = channel.templates.closed_to(template) if channel.templates and template else ()
     facts = StepFacts(step.key, channel.label)
-    return Counter(facts, channel, render, [compile_text(text) for text in texts], closed, step.follow_up)
+    missing = {name for text in texts for name in unknown_fields(compile_text(text), columns)}
+    named = [
+        compile_text("".join(f"{{{{{name}}}}}" for name in compile_text(text).fields if name not in missing)) for text in texts
+    ]
+    return Counter(facts, channel, render, named, closed, step.follow_up)
 
 
 def count(counters: Sequence[Counter], people: Sequence[Offered], barred: set[tuple[str, str]]) -> int:
@@ -244,7 +248,7 @@ def count(counters: Sequence[Counter], people: Sequence[Offered], barred: set[tu
 
 def work(task: Task, db: Database) -> Iterator[Told]:
     """The lines of one counting."""
-    counters = [counter_of(step, channels()) for step in task.steps]
+    counters = [counter_of(step, channels(), task.columns) for step in task.steps]
     reached = last = done = 0
     while True:
         with db.engine.connect() as c:
