@@ -19,6 +19,7 @@ FIGURES = {
     "import of 6,000 rows",
     "cut from 6,000 into units of 500",
     "restart with 6,000 queued",
+    "upload of 6,000 rows",
 }
 
 
