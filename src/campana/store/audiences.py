@@ -171,9 +171,9 @@ def discard(c: Connection, audience_id: Id, at_most: int = 5000) -> bool:
 
 
 def unfinished(c: Connection, before: int) -> list[Id]:
-    """Audiences begun before then whose file was not read to its end, and that no campaign has."""
-    unused = ~exists().where(campaign.c.audience_id == A.id)
-    return list(c.scalars(select(A.id).where(A.loaded.is_(False), A.created_at < before, unused)))
+    """Audiences begun before then whose file was not read to its end, and that no campaign has, and no run."""
+    unused = (~exists().where(campaign.c.audience_id == A.id), ~exists().where(run.c.audience_id == A.id))
+    return list(c.scalars(select(A.id).where(A.loaded.is_(False), A.created_at < before, *unused)))
 
 
 # --- what the wheels ask ----------------------------------------------------------------------------------------------------
