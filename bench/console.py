@@ -16,6 +16,7 @@ import httpx
 from bench.measure import Figure, Floors, Memory, Stopwatch
 from bench.people import COLUMNS, installation, row
 from bench.places import Asked
+from bench.preview import previewed
 from campana.core.access import Role
 from campana.core.draft import Draft
 from campana.core.ids import Id
@@ -112,6 +113,7 @@ async def console(asked: Asked) -> list[Figure]:
                 took, bench = await looked_at(campana, http, campaign_id)
                 reading = watch.read(people)
                 most = memory.most()
+                typing = await previewed(asked, campana, http, campaign_id, people)
     if bench.audience is None or bench.audience.summary.rows != people:
         raise RuntimeError("Not all rows of the file were read.")
     p95, p99 = (quantiles(took, n=100)[at - 1] for at in (95, 99)) if len(took) > 1 else (0.0, 0.0)
@@ -131,5 +133,6 @@ async def console(asked: Asked) -> list[Figure]:
             p99_ms=p99,
             mb=most,
             beside=said,
-        )
+        ),
+        *typing,
     ]

@@ -94,6 +94,12 @@ async def test_the_preview_shows_what_each_person_gets(http, studio):
     assert "Empty for this person: plan" in second
     third = preview((await http.get(path + "?as=3")).text)
     assert "Skipped: this person has no phone number. The next step has its turn." in third
+    again = await press(
+        http, path, "journey", (await http.get(path + "?as=2125550102")).text, s1__text="Hello {{name}}", do="save"
+    )
+    assert "Hello Bruno" in preview(again.text)
+    other = await press(http, path, "journey", again.text, do="save", **{"as": "+12125550101"})
+    assert "Hello Ana" in preview(other.text)
     nobody = preview((await http.get(path + "?as=99")).text)
     assert "Nobody was found; this is the first person. " in nobody
 

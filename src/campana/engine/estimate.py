@@ -25,7 +25,7 @@ from campana.core.preflight import Estimate, StepFacts
 from campana.core.template import TextTemplate, compile_text, unknown_fields
 from campana.engine.house import House
 from campana.engine.preview import Sheet
-from campana.store import jobs, previews, suppressions
+from campana.store import audience_rows, jobs, previews, suppressions
 from campana.store.database import Database
 from campana.store.previews import Offered
 
@@ -249,16 +249,16 @@ def count(counters: Sequence[Counter], people: Sequence[Offered], barred: set[tu
 def work(task: Task, db: Database) -> Iterator[Told]:
     """The lines of one counting."""
     counters = [counter_of(step, channels(), task.columns) for step in task.steps]
-    reached = last = done = 0
-    while True:
+    with db.engine.connect() as c:
+        last = audience_rows.last_number(c, task.audience)
+    reached = done = 0
+    for first in range(1, last + 1, AT_ONCE):
         with db.engine.connect() as c:
-            people = previews.offered_after(c, task.audience, task.columns, last, AT_ONCE)
+            people = previews.offered_between(c, task.audience, task.columns, first, first + AT_ONCE - 1)
             addresses = {address for one in people for address in (one.phone, one.email) if address}
             barred = suppressions.among(c, task.workspace, addresses) if addresses else set()
-        if not people:
-            break
         reached += count(counters, people, barred)
-        last, done = people[-1].number, done + len(people)
+        done += len(people)
         yield Told(done)
     yield Told(done, Estimate(done, [one.facts for one in counters], reached))
 

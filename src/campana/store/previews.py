@@ -43,6 +43,7 @@ class People:
 
 R = audience_row.c
 SAMPLE = 200
+NEAR = 500  # rows that are looked at first
 CELLS = msgspec.json.Decoder(list[str])
 
 
@@ -58,7 +59,7 @@ def people(c: Connection, workspace_id: Id, audience_id: Id | None, asked: str =
         return People()
     columns = tuple(msgspec.json.decode(facts.columns, type=list[str]))
     found = _asked(c, audience_id, asked.strip())
-    row = found or _next(c, audience_id, R.number > 0)
+    row = found or _neighbour(c, audience_id, 0)
     person = _person(c, workspace_id, audience_id, columns, row) if row else None
     wanted = found is not None or not asked.strip()
     return People(columns, person, wanted, facts.file_name, facts.loaded, facts.rows, facts.offered, facts)
@@ -82,14 +83,20 @@ def _asked(c: Connection, audience_id: Id, asked: str) -> Any:
     return exact or c.execute(_row(R.audience_id == audience_id, R.phone.contains(digits, autoescape=True))).first()
 
 
-def _next(c: Connection, audience_id: Id, where: ColumnElement[bool], back: bool = False) -> Any:
+def _neighbour(c: Connection, audience_id: Id, number: int, back: bool = False) -> Any:
+    """The next offered row, or the one before. Near rows are looked at first: of rows that were just loaded PostgreSQL knows so
+    little that it would sort them all."""
     order = R.number.desc() if back else R.number
-    return c.execute(_row(R.audience_id == audience_id, where).order_by(order)).first()
+    near = R.number.between(number - NEAR, number - 1) if back else R.number.between(number + 1, number + NEAR)
+    for where in (near, R.number < number if back else R.number > number):
+        if (row := c.execute(_row(R.audience_id == audience_id, where).order_by(order)).first()) is not None:
+            return row
+    return None
 
 
 def _person(c: Connection, workspace_id: Id, audience_id: Id, columns: tuple[str, ...], row: Any) -> Person:
-    before = _next(c, audience_id, R.number < row.number, back=True)
-    after = _next(c, audience_id, R.number > row.number)
+    before = _neighbour(c, audience_id, row.number, back=True)
+    after = _neighbour(c, audience_id, row.number)
     cells = dict(zip(columns, CELLS.decode(row.cells), strict=False))
     addresses = {address for address in (row.phone, row.email) if address}
     barred = frozenset(suppressions.among(c, workspace_id, addresses))
@@ -98,8 +105,8 @@ def _person(c: Connection, workspace_id: Id, audience_id: Id, columns: tuple[str
 
 
 def sample(c: Connection, audience_id: Id, columns: Sequence[str]) -> list[tuple[int, Mapping[str, str]]]:
-    """The first people of an audience: row number, cells by column."""
-    where = (R.audience_id == audience_id, R.left_out.is_(None))
+    """Some of the first people of an audience: row number, cells by column."""
+    where = (R.audience_id == audience_id, R.number.between(1, NEAR), R.left_out.is_(None))
     rows = c.execute(select(R.number, R.cells).where(*where).order_by(R.number).limit(SAMPLE))
     return [(row.number, dict(zip(columns, CELLS.decode(row.cells), strict=False))) for row in rows]
 
@@ -114,8 +121,8 @@ class Offered:
     cells: Mapping[str, str]
 
 
-def offered_after(c: Connection, audience_id: Id, columns: Sequence[str], number: int, limit: int) -> list[Offered]:
-    """The next people of an audience who are offered, in the order of their rows."""
-    where = (R.audience_id == audience_id, R.number > number, R.left_out.is_(None))
-    rows = c.execute(select(R.number, R.cells, R.phone, R.email).where(*where).order_by(R.number).limit(limit))
+def offered_between(c: Connection, audience_id: Id, columns: Sequence[str], first: int, last: int) -> list[Offered]:
+    """The people of these rows who are offered, in their order."""
+    where = (R.audience_id == audience_id, R.number.between(first, last), R.left_out.is_(None))
+    rows = c.execute(select(R.number, R.cells, R.phone, R.email).where(*where).order_by(R.number))
     return [Offered(row.number, row.phone, row.email, dict(zip(columns, CELLS.decode(row.cells), strict=False))) for row in rows]

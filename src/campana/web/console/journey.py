@@ -48,7 +48,8 @@ async def save_journey(request: AnyRequest, campaign: FromPath[str]) -> Response
     do = str(form.get("do", ""))
     what, _, which = do.partition(":")
     person = which if what == "as" else str(form.get("as", "")).strip()
-    material = await _material(request, campaign, person)
+    known, _, number = str(form.get("found", "")).rpartition("=")
+    material = await _material(request, campaign, number if known == person else person)  # nobody is searched for twice
     if material.row is None:
         return await _not_a_draft(request, campaign)
     try:
