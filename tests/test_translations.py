@@ -72,7 +72,7 @@ def test_translations_carry_the_same_placeholders(language):
     different = [
         message.id
         for message in entries(language)
-        for form in forms(message.string)
-        if set(PLACEHOLDER.findall(form)) != set(PLACEHOLDER.findall(forms(message.id)[0])) or "%" in PLACEHOLDER.sub("", form)
+        for form, said in zip(forms(message.string), forms(message.id), strict=True)
+        if set(PLACEHOLDER.findall(form)) != set(PLACEHOLDER.findall(said)) or "%" in PLACEHOLDER.sub("", form)
     ]
     assert different == []

@@ -12,9 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from campana.core.campaign import CampaignFile, name_key, tag_of
 from campana.core.draft import Draft, Schedule, draft_of_file, read_draft
 from campana.core.ids import Id
-from campana.store import audit, campaigns
+from campana.store import audiences, audit, campaigns
 from campana.store.dialect import counted, upsert
-from campana.store.schema import audience, campaign, campaign_tag, run, sender, user
+from campana.store.schema import campaign, campaign_tag, run, sender, user
 
 ONE_TIME = "one_time"
 
@@ -193,9 +193,8 @@ def remove(c: Connection, workspace_id: Id, campaign_id: Id, author: Author, now
         return None
     c.execute(campaign_tag.delete().where(campaign_tag.c.workspace_id == workspace_id, campaign_tag.c.campaign_id == campaign_id))
     c.execute(campaign.delete().where(*_a_draft(workspace_id, campaign_id)))
-    if found.audience_id is not None:  # what is not loaded to its end is tidied away
-        unused = (audience.c.workspace_id == workspace_id, audience.c.id == found.audience_id)
-        c.execute(update(audience).where(*unused).values(loaded=False))
+    if found.audience_id is not None:
+        audiences.let_go(c, found.audience_id)
     audit.note(
         c, workspace_id, author.user_id, author.who, "campaign.deleted", found.name, now, campaign_id, address=author.address
     )
