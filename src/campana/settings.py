@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         "change it",
     )
     host: str = Field(
-        "127.0.0.1", description="Address to listen on; 0.0.0.0 is all of them, for which https should stand before"
+        "127.0.0.1", description="Address to listen on; 0.0.0.0 is all of them"
     )
     port: int = Field(8700, ge=0, le=65535)
     health_port: int | None = Field(
