@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from campana.core.ids import Id, new_id
-from campana.store import campaigns, contacts, recipients, suppressions
+from campana.store import accounts, campaigns, contacts, recipients, suppressions, workspaces
 from campana.store.campaigns import RunRow
 from campana.store.database import Database
 from campana.store.schema import contact, recipient
@@ -164,3 +164,13 @@ def test_cells_are_kept_as_they_stood(begin: Begin) -> None:
         enrol_all(c, run)
         page = recipients.after(c, run.id, 1, 10)
         assert [(row.number, json.loads(row.cells)) for row in page] == [(2, ["2"]), (3, ["3"])]
+
+
+def test_a_workspace_that_was_renamed_is_still_the_one_of_the_settings(begin: Begin) -> None:
+    with begin() as c:
+        first = accounts.ensure_workspace(c, "default", NOW)
+        assert workspaces.change(c, first, "Clinic", "UTC", None, False)
+        assert accounts.ensure_workspace(c, "default", NOW) == first
+        made = workspaces.create(c, "Branch", "UTC", NOW)
+        assert made not in {None, first}
+        assert accounts.ensure_workspace(c, "Branch", NOW) == made

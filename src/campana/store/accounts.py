@@ -29,12 +29,14 @@ class SenderRow:
 
 
 def ensure_workspace(c: Connection, name: str, now: int) -> Id:
-    """The workspace of that name, made when there is none."""
-    here = select(workspace.c.id).where(workspace.c.name == name)
+    """The workspace that the settings call by that name, however people have renamed it; made when there is none."""
+    here = select(workspace.c.id).where(workspace.c.setting == name)
     found = c.scalar(here)
     if found is None:
-        made = upsert(c, workspace).values(id=new_id(now), name=name, created_at=now)
+        made = upsert(c, workspace).values(id=new_id(now), name=name, setting=name, created_at=now)
         c.execute(made.on_conflict_do_nothing())  # of processes that start together, one makes it
+        nobodys = (workspace.c.name == name, workspace.c.setting.is_(None))
+        c.execute(update(workspace).where(*nobodys).values(setting=name))  # of the console, and in the settings from now on
         found = c.execute(here).scalar_one()
     return found
 

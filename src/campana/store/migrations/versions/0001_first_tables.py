@@ -474,12 +474,14 @@ def upgrade() -> None:
         "workspace",
         sa.Column("id", IdType(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("setting", sa.Text(), nullable=True),
         sa.Column("zone", sa.Text(), server_default=sa.text("'UTC'"), nullable=False),
         sa.Column("hours", sa.Text(), nullable=True),
         sa.Column("email_alpha", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("workspace_pkey")),
         sa.UniqueConstraint("name", name=op.f("workspace_name_key")),
+        sa.UniqueConstraint("setting", name=op.f("workspace_setting_key")),
     )
     op.create_table(
         "campaign_tag",
