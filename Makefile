@@ -9,7 +9,7 @@ BENCH ?=
 GROWTH ?=
 PEERS ?=
 
-.PHONY: setup demo sizes test matrix lint conformance chaos bench growth peers clean
+.PHONY: setup demo sizes test matrix lint conformance chaos bench growth peers screenshots clean
 
 setup: .venv/ready
 
@@ -44,6 +44,10 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Draws the pictures of the README from the real pages.
+screenshots: setup
+	$(BIN)/python -m tests.browser.screenshots
 
 # Checks our requests against the vendors' own API files, where they lie beside the project.
 conformance: setup

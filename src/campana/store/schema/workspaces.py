@@ -14,7 +14,7 @@ workspace = Table(
     Column("name", Text, nullable=False, unique=True),
     Column(
         "setting", Text, unique=True
-    ),  # what CAMPANA_WORKSPACE calls it, however it is renamed; NULL: it was made in the console
+    ),  # what CAMPANA_WORKSPACE calls it; NULL: made in the console
     Column("zone", Text, nullable=False, server_default=text("'UTC'")),  # in which its times are shown
     Column("hours", Text),  # JSON of core.campaign.Hours: active hours of its campaigns that say nothing else
     Column("email_alpha", Boolean, nullable=False, server_default=text("false")),  # e-mail integrations are offered
