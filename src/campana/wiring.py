@@ -50,6 +50,7 @@ from campana.web.doors import Doors
 from campana.web.gateway import Gateway, HookRow
 from campana.web.health import Health, serve_health
 from campana.web.hosts import named, names_of
+from campana.web.oidc import Provider
 from campana.wire import Wire
 
 Change = Callable[[Connection, Id, int], bool]  # of a run
@@ -348,7 +349,9 @@ def _assemble(
     readings = Readings(house, settings.data / "readings", Limits(file_bytes=settings.upload_mb << 20))
     app = web_app.create_app(
         replace(
-            _console(house, bus, gateway, workspace_id, _doors(settings, vault), lambda: installation.public_url),
+            _console(
+                house, bus, gateway, workspace_id, _doors(settings, vault, exchange, clock), lambda: installation.public_url
+            ),
             readings=readings,
             estimates=estimates,
         ),
@@ -359,10 +362,15 @@ def _assemble(
     return installation
 
 
-def _doors(settings: Settings, vault: Vault) -> Doors:
+def _doors(settings: Settings, vault: Vault, exchange: Exchange, clock: Clock) -> Doors:
     """What the sign-in stands on. Raises BadMailSettings."""
     url = settings.smtp_url.get_secret_value() if settings.smtp_url else ""
-    return Doors(vault, mailer(url, settings.mail_from) if url else None)
+    provider = None
+    if settings.oidc_issuer and settings.oidc_client_id:
+        secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else ""
+        facts = (settings.oidc_name, settings.oidc_issuer, settings.oidc_client_id, secret)
+        provider = Provider(*facts, exchange, clock)
+    return Doors(vault, mailer(url, settings.mail_from) if url else None, provider)
 
 
 def _console(house: House, bus: Bus, gateway: Gateway, workspace_id: Id, doors: Doors, public_url: Callable[[], str]) -> Console:

@@ -18,7 +18,7 @@ from sqlalchemy import insert
 
 from campana.core.access import Permission, Role, may
 from campana.core.ids import Id, derived_id
-from campana.store import campaigns, schema
+from campana.store import campaigns, schema, users, workspaces
 from campana.web.access import COOKIE, NEEDS, Unguarded, guard, next_of, require_needs
 from campana.web.app import ROUTES, create_app
 
@@ -243,3 +243,39 @@ async def test_what_a_role_may_not_do_is_not_on_the_page(world: Any, http: httpx
         assert "/settings/audit" in page
         assert "/workspaces/new" in page
     assert Permission.OWN > Permission.ADMIN
+
+
+async def test_an_open_stream_ends_with_its_session(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("campana.web.access.LOOK_UP", 0.0)
+    app, pieces, over = world.app(), asyncio.Queue[bytes](), asyncio.Event()
+    headers = [(b"host", b"localhost"), (b"cookie", f"{COOKIE}={worlds.token(Role.VIEWER)}".encode())]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/campaigns/stream",
+        "raw_path": b"",
+        "query_string": b"",
+        "headers": headers,
+    }
+    scope |= {"http_version": "1.1", "scheme": "http", "server": ("localhost", 80), "client": ("127.0.0.1", 1), "root_path": ""}
+
+    async def receive() -> Any:
+        await over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message.get("body"):
+            pieces.put_nowait(message["body"])
+        elif message.get("more_body") is False:
+            over.set()
+
+    world.loop = asyncio.get_running_loop()
+    asked = asyncio.create_task(app(scope, receive, send))
+    assert b"Visit reminders" in await pieces.get()
+    world.add("Seen")
+    assert b"Seen" in await pieces.get()
+    viewer = await world.db.read(users.find, "viewer@example.com")
+    await world.db.run(workspaces.leave, worlds.WORKSPACE, viewer.id)
+    world.add("Secret")
+    await asyncio.wait_for(asked, 20)
+    assert pieces.empty()

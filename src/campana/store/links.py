@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from campana.core.access import Role
+from campana.core.access import Role, email_key
 from campana.core.durations import DAY, HOUR, MINUTE
 from campana.core.ids import Id, new_id
 from campana.store.dialect import counted
@@ -88,6 +88,13 @@ def invitations(c: Connection, workspace_id: Id, now: int) -> list[Link]:
     open_ones = (_c.workspace_id == workspace_id, _c.kind == Kind.INVITATION, _c.used_at.is_(None), _c.expires_at > now)
     rows = c.execute(select(*_COLUMNS).where(*open_ones).order_by(_c.id.desc()))
     return [_link(row) for row in rows]
+
+
+def invited(c: Connection, email: str, now: int) -> list[Link]:
+    """The invitations to an address that still work, to any workspace."""
+    open_ones = (_c.kind == Kind.INVITATION, _c.used_at.is_(None), _c.expires_at > now)
+    rows = c.execute(select(*_COLUMNS).where(*open_ones).order_by(_c.id))
+    return [_link(row) for row in rows if email_key(row.email) == email_key(email)]
 
 
 def revoke(c: Connection, workspace_id: Id, link_id: Id) -> Link | None:

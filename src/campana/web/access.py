@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -28,6 +30,7 @@ from campana.web.visitor import Visitor
 
 COOKIE = "campana"
 GUARDED = "__Host-"  # a browser takes such a cookie over https only, and from no other host
+LOOK_UP = 15.0  # seconds between two looks at whether a stream's visitor is still signed in
 NEEDS = "needs"  # the keyword by which a handler says what it needs
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -139,6 +142,20 @@ async def visitor_of(scope: Scope, console: Console) -> Visitor | None:
         language=found.language,
         workspaces=found.workspaces,
     )
+
+
+async def while_signed_in(request: Request[Any, Any, Any], events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The events of a stream, as long as its visitor may still see them: looked up again every now and then."""
+    console: Console = request.app.state["desk"].console
+    began, clock = Visitor.of(request), asyncio.get_running_loop().time
+    looked_up = clock()
+    async with aclosing(events):  # type: ignore[type-var]  # a generator, as all streams are
+        async for event in events:
+            if clock() - looked_up >= LOOK_UP:
+                looked_up, visitor = clock(), await visitor_of(request.scope, console)
+                if visitor is None or (visitor.workspace_id, visitor.role) != (began.workspace_id, began.role):
+                    return
+            yield event
 
 
 def wants_page(request: Request[Any, Any, Any]) -> bool:

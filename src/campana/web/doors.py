@@ -11,6 +11,7 @@ import structlog
 
 from campana.mail import Mailer, MailTrouble
 from campana.vault import Vault
+from campana.web.oidc import Provider
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +22,7 @@ class Doors:
 
     vault: Vault
     mailer: Mailer | None = None
-    provider: Any = None
+    provider: Provider | None = None
     _under_way: set[asyncio.Task[None]] = field(default_factory=set, repr=False)
 
     @property

@@ -17,6 +17,7 @@ from campana.core.access import Permission
 from campana.core.ids import Id
 from campana.store import reports
 from campana.store.reports import CampaignLine
+from campana.web.access import while_signed_in
 from campana.web.console.page import AnyRequest, Desk, draw, language_of, preference
 from campana.web.live import Topic, message, named
 from campana.web.visitor import Visitor
@@ -134,7 +135,7 @@ async def campaigns_stream(request: AnyRequest) -> Stream:
         (language_of(request), visitor.zone, wanted),
         lambda lines: frame(templates, show(lines, wanted), wanted),
     )
-    return Stream(events, media_type="text/event-stream", headers=STREAM_HEADERS)
+    return Stream(while_signed_in(request, events), media_type="text/event-stream", headers=STREAM_HEADERS)
 
 
 def frame(templates: Environment, shown: Shown, wanted: Wanted) -> bytes:

@@ -19,7 +19,7 @@ from campana.core.campaign import tag_of
 from campana.core.ids import Id, id_of
 from campana.store import reports
 from campana.store.reports import Progress
-from campana.web.access import noting
+from campana.web.access import noting, while_signed_in
 from campana.web.console.campaigns import STREAM_HEADERS
 from campana.web.console.page import AnyRequest, Desk, Noting, draw, language_of, preference
 from campana.web.live import Topic, message, named
@@ -148,7 +148,7 @@ async def progress_stream(request: AnyRequest, campaign: FromPath[str]) -> Strea
         (language_of(request), visitor.zone, may),
         lambda found: frame(templates, View.of(found, *may)),
     )
-    return Stream(events, media_type="text/event-stream", headers=STREAM_HEADERS)
+    return Stream(while_signed_in(request, events), media_type="text/event-stream", headers=STREAM_HEADERS)
 
 
 def frame(templates: Environment, v: View) -> bytes:

@@ -67,7 +67,7 @@ async def sign_in(request: AnyRequest) -> Response[Any]:
     if account.totp is not None:
         ticket = new_token()
         await console.write(links.make, Kind.CODE, hash_of(ticket), console.clock.now(), user_id=account.id)
-        return _code_form(request, ticket, given.get("next", ""))
+        return ask_for_code(request, ticket, given.get("next", ""))
     return await admit(request, account, given.get("next", ""))
 
 
@@ -93,7 +93,8 @@ def _forgive(c: Connection, request: AnyRequest, key: str) -> None:
     throttle.uncount(c, f"address {address_of(request.scope)}")
 
 
-def _code_form(request: AnyRequest, ticket: str, goes_to: str, error: str = "") -> Response[Any]:
+def ask_for_code(request: AnyRequest, ticket: str, goes_to: str, error: str = "") -> Response[Any]:
+    """The page that asks for the code of the second factor."""
     values = {"ticket": ticket, "goes_to": goes_to, "errors": {"code": error} if error else {}}
     return draw(request, "sign_in_code.html", status=422 if error else 200, **values)
 
@@ -108,13 +109,13 @@ async def sign_in_code(request: AnyRequest) -> Response[Any]:
         return Redirect("/sign-in?said=late", status_code=303)
     key = f"code {found.user_id.hex()}"
     if await console.write(throttle.attempt, key, PER_CODE, now):
-        return _code_form(request, ticket, given.get("next", ""), "code_wait")
+        return ask_for_code(request, ticket, given.get("next", ""), "code_wait")
     account: Account | None = await console.read(users.get, found.user_id)
     if account is None or account.totp is None or account.disabled_at is not None:
         return Redirect("/sign-in?said=late", status_code=303)
     step = second_factor.step_of(second_factor.opened(console.doors.vault, account.totp), given.get("code", ""), now)
     if step is None or not await console.write(_take_code, found.id, account.id, step, key, now):
-        return _code_form(request, ticket, given.get("next", ""), "code_wrong")
+        return ask_for_code(request, ticket, given.get("next", ""), "code_wrong")
     return await admit(request, account, given.get("next", ""))
 
 
