@@ -287,6 +287,15 @@ async def test_the_first_owner_comes_by_a_link_and_nobody_after_them(house: Hous
     assert await house.run(users.find, "eve@example.com") is None
 
 
+async def test_the_demos_link_signs_its_user_in_once(house: House) -> None:
+    path = await link(house, Kind.OWNER, user_id=await house.id_of(EDITOR))
+    browser = house.browser()
+    assert "Open the console" in (await browser.get(path)).text
+    assert (await browser.post(path)).headers["location"] == "/campaigns"
+    assert await browser.is_in()
+    assert (await house.browser().post(path)).status_code == 410
+
+
 async def test_looking_at_a_link_does_not_use_it_up_and_time_does(house: House) -> None:
     path = await link(house, Kind.RESET, user_id=await house.id_of(EDITOR))
     for _ in range(3):
