@@ -46,9 +46,7 @@ class Settings(BaseSettings):
         description="What credentials in the database are sealed with, 32 characters or more; several, separated by commas, to "
         "change it",
     )
-    host: str = Field(
-        "127.0.0.1", description="Address to listen on; 0.0.0.0 is all of them"
-    )
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 is all of them")
     port: int = Field(8700, ge=0, le=65535)
     health_port: int | None = Field(
         None, ge=0, le=65535, description="Port for /healthz, /readyz and /metrics of a process that has no console"

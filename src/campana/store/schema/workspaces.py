@@ -12,9 +12,7 @@ workspace = Table(
     metadata,
     an_id(),
     Column("name", Text, nullable=False, unique=True),
-    Column(
-        "setting", Text, unique=True
-    ),  # what CAMPANA_WORKSPACE calls it; NULL: made in the console
+    Column("setting", Text, unique=True),  # what CAMPANA_WORKSPACE calls it; NULL: made in the console
     Column("zone", Text, nullable=False, server_default=text("'UTC'")),  # in which its times are shown
     Column("hours", Text),  # JSON of core.campaign.Hours: active hours of its campaigns that say nothing else
     Column("email_alpha", Boolean, nullable=False, server_default=text("false")),  # e-mail integrations are offered
