@@ -3,11 +3,13 @@
 import { build, context } from "esbuild";
 import { PurgeCSS } from "purgecss";
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
 const home = "src/campana/web/console";
-const out = `${home}/static/dist`;
+const place = `${home}/static/dist`;
+const watching = process.argv.includes("--watch");
+const out = watching ? place : `${place}.new`; // takes its place when it is whole: a server reads there meanwhile
 const hashed = (text) => createHash("sha256").update(text).digest("hex").slice(0, 8);
 
 // The kit is cut to what the templates name; the console's own styles are never cut.
@@ -69,7 +71,13 @@ async function finish(result) {
 
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
-if (process.argv.includes("--watch")) {
+if (watching) {
   const watcher = await context({ ...options, plugins: [cut, { name: "finish", setup: (b) => b.onEnd(finish) }] });
   await watcher.watch();
-} else await finish(await build(options));
+} else {
+  await finish(await build(options));
+  await rm(`${place}.old`, { recursive: true, force: true });
+  await rename(place, `${place}.old`).catch(() => {}); // the first time there is none
+  await rename(out, place);
+  await rm(`${place}.old`, { recursive: true, force: true });
+}
