@@ -25,6 +25,7 @@ def codes(findings) -> list[str]:
         (AudienceFacts(chosen=True, loaded=True, rows=3, offered=2, flagged=1), ["flagged_rows"]),
         (AudienceFacts(chosen=True, loaded=True, rows=1, offered=0, flagged=1), ["flagged_rows", "nobody"]),
         (AudienceFacts(chosen=True, loaded=True, rows=3, offered=3), []),
+        (AudienceFacts(chosen=True, loaded=True, rows=3, offered=3, busy=True), ["audience_busy"]),
     ],
 )
 def test_an_audience_must_be_there_whole_and_clean(facts, found):

@@ -6,10 +6,15 @@ import asyncio
 import re
 
 import pytest
+from sqlalchemy import event
 
 from campana.core.draft import Draft, DraftStep
-from campana.store import audit, campaigns, drafts
+from campana.engine import launch, workbench
+from campana.engine.readings import Place
+from campana.store import audiences, audit, campaigns, drafts, jobs
+from campana.store.workbench import CHANGE, IMPORT
 from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
+from tests.engine.world import _store_audience
 from tests.web.studio import Studio, press
 from tests.web.test_journey import words
 
@@ -241,3 +246,78 @@ async def test_a_draft_that_was_deleted_is_not_launched(http, studio):
     await studio.write(drafts.remove, studio.workspace_id, studio.campaign_id, drafts.Author(None, "x"), 1)
     path = f"{studio.home}/launch"
     assert (await press(http, path, path, asked.text)).status_code == 404
+
+
+# --- people who change between review and launch ----------------------------------------------------------------------------
+
+
+async def asked_and_then(http, studio, change) -> str:
+    """Where a launch leads whose people were changed after it was asked for."""
+    await ready(studio)
+    asked = await press(http, f"{studio.home}/review", "review", do="launch")
+    await change()
+    path = f"{studio.home}/launch"
+    return (await press(http, path, path, asked.text)).headers["location"]
+
+
+async def test_other_people_than_those_reviewed_are_not_written_to(http, studio):
+    versions = []
+
+    async def swapped():
+        versions.append((await studio.draft()).version)
+        people = [{"name": "Other", "phone": "+12125550109"}]
+        other = await studio.write(_store_audience, studio.workspace_id, people, studio.world.clock.now())
+        await studio.write(audiences.give, studio.campaign_id, other)  # as a file does that is read to its end
+
+    assert await asked_and_then(http, studio, swapped) == f"{studio.home}/review?changed=1"
+    assert await run_of(studio) is None
+    assert (await studio.draft()).version == versions[0]  # the refusal is no change of anybody's
+    assert await launched(http, studio) == studio.home  # once they were looked at
+    await studio.world.play(minutes=1)
+    assert [line.to for line in studio.world.accepted()] == ["+12125550109"]
+
+
+async def test_a_row_changed_after_the_review_stops_the_launch(http, studio):
+    async def fixed():
+        place, audience_id = Place(studio.workspace_id, studio.campaign_id), (await studio.draft()).audience_id
+        await workbench.change(studio.world.house, place, audience_id, 2, "save", {1: "+12125550109"}, lambda c: None)
+
+    assert await asked_and_then(http, studio, fixed) == f"{studio.home}/review?changed=1"
+    assert await run_of(studio) is None
+
+
+@pytest.mark.parametrize("kind", [IMPORT, CHANGE])
+async def test_nothing_is_launched_while_its_people_are_being_changed(http, studio, kind):
+    await ready(studio)
+    row, now = await studio.draft(), studio.world.clock.now()
+    people = (await studio.world.house.db.read(audiences.load, studio.workspace_id, row.audience_id)).mark
+    of = studio.campaign_id if kind == IMPORT else row.audience_id
+    job_id = await studio.write(jobs.start, studio.workspace_id, kind, of, now)
+    page = await press(http, f"{studio.home}/review", "review", do="launch")
+    assert page.status_code == 422
+    assert "The people are being changed just now." in words(page.text)
+    row = await studio.draft()
+    facts = (studio.world.house, studio.workspace_id, row, people, now, drafts.Author(None, "x"), now)
+    with pytest.raises(launch.Refused, match="being changed just now"):  # begun after the page was drawn
+        await studio.write(launch.launch_draft, *facts)
+    assert await run_of(studio) is None
+    await studio.write(jobs.finish, job_id, None, None, now)
+    assert await launched(http, studio) == studio.home
+
+
+async def test_a_launch_looks_at_the_figures_and_not_at_every_row(http, studio):
+    await ready(studio)
+    asked = await press(http, f"{studio.home}/review", "review", do="launch")
+    said: list[str] = []
+
+    def listen(c, cursor, statement, *more):
+        said.append(statement)
+
+    engine, path = studio.world.house.db.engine, f"{studio.home}/launch"
+    event.listen(engine, "before_cursor_execute", listen)
+    try:
+        await press(http, path, path, asked.text)
+    finally:
+        event.remove(engine, "before_cursor_execute", listen)
+    at = next(at for at, statement in enumerate(said) if statement.startswith("INSERT INTO run "))
+    assert not [statement for statement in said[:at] if "FROM audience_row" in statement]

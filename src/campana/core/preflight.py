@@ -69,6 +69,7 @@ class AudienceFacts:
     rows: int = 0
     offered: int = 0
     flagged: int = 0  # rows with a problem that nobody has dealt with
+    busy: bool = False  # a file is read for it, or many rows are changed
 
 
 def of_audience(facts: AudienceFacts) -> list[Finding]:
@@ -79,7 +80,8 @@ def of_audience(facts: AudienceFacts) -> list[Finding]:
         return [blocker("audience_unread", Where.SETUP, "audience", words=facts.trouble)]
     if not facts.loaded:
         return [blocker("audience_loading", Where.SETUP, "audience", rows=facts.rows)]
-    found = [blocker("flagged_rows", Where.SETUP, "audience", rows=facts.flagged)] if facts.flagged else []
+    found = [blocker("audience_busy", Where.SETUP, "audience")] if facts.busy else []
+    found += [blocker("flagged_rows", Where.SETUP, "audience", rows=facts.flagged)] if facts.flagged else []
     return found if facts.offered else [*found, blocker("nobody", Where.SETUP, "audience")]
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from campana.channels.contract import Channel, UnfitContent
+from campana.core.audience import Summary
 from campana.core.campaign import CampaignFile, FollowUp, Hours, Message, Plan, Step
 from campana.core.draft import Draft, DraftStep
 from campana.core.durations import DAY, HOUR
@@ -22,6 +23,7 @@ from campana.engine.house import House, vendor_template
 from campana.store import accounts, audiences, audit, campaigns, choices, drafts, flows, templates
 from campana.store.accounts import SenderRow
 from campana.store.drafts import Author, DraftRow
+from campana.store.workbench import busy
 
 
 class Refused(ValueError):
@@ -112,11 +114,10 @@ def check_fields(plan: Plan, columns: Sequence[str]) -> None:
                 )
 
 
-def _check_reach(c: Connection, house: House, plan: Plan, audience_id: Id) -> None:
+def _check_reach(house: House, plan: Plan, people: Summary) -> None:
     """Refuses a campaign whose steps all need an address that nobody of the audience has."""
-    has_phone, has_email = audiences.reachable(c, audience_id)
     wanted = {house.channels[step.channel].reaches for step in plan.steps}
-    if not (has_phone and Reach.PHONE in wanted) and not (has_email and Reach.EMAIL in wanted):
+    if not (people.phones and Reach.PHONE in wanted) and not (people.emails and Reach.EMAIL in wanted):
         needed = " or ".join(sorted(wanted))
         raise Refused(f"Nobody of the audience has what the messages need: {needed}. Choose a file that has it.")
 
@@ -135,7 +136,7 @@ def launch(
     columns = msgspec.json.decode(audience.columns, type=list[str])
     plan = make_plan(file, accounts.senders(c, workspace_id), house.channels)
     check_fields(plan, columns)
-    _check_reach(c, house, plan, audience_id)
+    _check_reach(house, plan, msgspec.json.decode(audience.summary, type=Summary))
     campaign_id = campaigns.create(c, workspace_id, file.name, "one_time", definition, file.tags, now)
     if campaign_id is None:
         raise Refused(f"There is already a campaign named {file.name!r}. Choose another name.")
@@ -143,17 +144,19 @@ def launch(
 
 
 def launch_draft(
-    c: Connection, house: House, workspace_id: Id, row: DraftRow, starts_at: int, author: Author, now: int
+    c: Connection, house: House, workspace_id: Id, row: DraftRow, people: str, starts_at: int, author: Author, now: int
 ) -> Id | None:
-    """The draft becomes a run, in one transaction and once: None when somebody changed or launched it since it was read.
-
-    The people are those of its audience as it is now; nobody changes them any more.
+    """The draft becomes a run, in one transaction and once: None when somebody changed or launched it since it was read, or when
+    its people are others than those of the mark `people`. Nobody changes them any more.
     """
-    if not drafts.take(c, workspace_id, row.id, row.version, author, now):
+    _, audience_id = audiences.of_draft(c, workspace_id, row.id, lock=True)  # an audience is swapped without a new version
+    audience = audiences.load(c, workspace_id, audience_id, lock=True)
+    if (audience.mark if audience else "") != people or not drafts.take(c, workspace_id, row.id, row.version, author, now):
         return None
-    audience = audiences.load(c, workspace_id, row.audience_id, lock=True)
-    if audience is None or not audience.loaded or row.audience_id is None:
+    if audience is None or not audience.loaded:
         raise Refused("The campaign has no people yet. Choose an audience.")
+    if busy(c, row.id, audience.id, now):
+        raise Refused("The people of the campaign are being changed just now. Wait until that is done, and look at them again.")
     if audience.open_problems:
         raise Refused(f"{audience.open_problems} rows of the audience have problems. Fix or remove them.")
     if not audience.summary.offered:
@@ -162,9 +165,9 @@ def launch_draft(
     plan = draft_plan(row.draft, accounts.senders(c, workspace_id), house.channels, hours)
     plan = Plan(steps=tuple(_with_fields_only(c, house, step) for step in plan.steps), hours=hours)
     check_fields(plan, audience.columns)
-    _check_reach(c, house, plan, row.audience_id)
+    _check_reach(house, plan, audience.summary)
     columns, offered = msgspec.json.encode(audience.columns).decode(), audience.summary.offered
-    run_id = _add_run(c, house, workspace_id, row.id, plan, row.audience_id, columns, offered, starts_at, now)
+    run_id = _add_run(c, house, workspace_id, row.id, plan, audience.id, columns, offered, starts_at, now)
     facts = {"people": offered, "starts_at": starts_at}
     about = (author.user_id, author.who, "campaign.launched", row.name, now, row.id, facts, author.address)
     audit.note(c, workspace_id, *about)

@@ -35,7 +35,7 @@ from campana.engine.house import House
 from campana.engine.readings import NotADraft, Note, Place, Readings
 from campana.store import audience_rows, audiences, jobs
 from campana.store.audiences import Audience
-from campana.store.workbench import CHANGE, IMPORT, row_of, rows_of, stored
+from campana.store.workbench import CHANGE, busy, row_of, rows_of, stored
 
 What = Literal["save", "drop", "restore", "accept"]
 AT_ONCE = 500  # rows of one transaction
@@ -130,10 +130,8 @@ def _save(
 
 
 def _refuse_while_busy(c: Connection, house: House, at: Place, audience_id: Id) -> None:
-    for kind, object_id in ((IMPORT, at.campaign_id), (CHANGE, audience_id)):
-        job = jobs.latest(c, object_id, kind)
-        if job is not None and job.runs(house.clock.now()):
-            raise Unchangeable("Many rows are being changed just now. Wait until that is done.")
+    if busy(c, at.campaign_id, audience_id, house.clock.now()):
+        raise Unchangeable("Many rows are being changed just now. Wait until that is done.")
 
 
 # --- many rows --------------------------------------------------------------------------------------------------------------

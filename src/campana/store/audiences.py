@@ -41,6 +41,11 @@ class Audience:
         """Rows that must be fixed or dropped before anything is launched (contract 95)."""
         return open_problems(self.summary, self.spec)
 
+    @property
+    def mark(self) -> str:
+        """Names these people as they are now: other people, or one row changed by hand, are another mark."""
+        return f"{self.id.hex()}-{self.summary.changed}"
+
 
 def create(
     c: Connection,
@@ -184,16 +189,6 @@ def facts(c: Connection, audience_id: Id) -> Any:
     return c.execute(
         select(A.file_name, A.fingerprint, A.columns, A.loaded, A.rows, A.offered, A.summary).where(A.id == audience_id)
     ).first()
-
-
-def reachable(c: Connection, audience_id: Id) -> tuple[bool, bool]:
-    """Whether anybody offered has a phone, and whether anybody has an e-mail address."""
-    offered = (audience_row.c.audience_id == audience_id, audience_row.c.left_out.is_(None))
-    found = [
-        c.scalar(select(audience_row.c.number).where(*offered, column.is_not(None)).limit(1)) is not None
-        for column in (audience_row.c.phone, audience_row.c.email)
-    ]
-    return found[0], found[1]
 
 
 def left_out(c: Connection, audience_id: Id) -> list[tuple[str, int]]:

@@ -42,6 +42,12 @@ class Bench:
         return msgspec.json.decode(self.reading.result, type=Attempt) if self.reading and self.reading.result else None
 
 
+def busy(c: Connection, campaign_id: Id, audience_id: Id, now: int) -> bool:
+    """Whether a file is read for the campaign just now, or many rows of its audience are changed."""
+    newest = (jobs.latest(c, campaign_id, IMPORT), jobs.latest(c, audience_id, CHANGE))
+    return any(job is not None and job.runs(now) for job in newest)
+
+
 def row_of(found: Any) -> Row:
     """A row of the store."""
     issues = ISSUES.decode(found.issues) if found.issues else ()

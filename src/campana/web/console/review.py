@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 from zoneinfo import available_timezones
 
@@ -94,7 +95,8 @@ async def launch(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
         return Redirect(f"{home}/review", status_code=303)
     starts_at = now if row.draft.schedule.when == "now" else view.start.at
     try:
-        facts = (house, workspace_of(request), row, starts_at, author_of(request), now)
+        people = str(form.get("people", ""))
+        facts = (house, workspace_of(request), row, people, starts_at, author_of(request), now)
         run_id = await Desk.of(request).console.write(engine_launch.launch_draft, *facts)
     except engine_launch.Refused as error:
         raise Refused(str(error)) from error
@@ -156,7 +158,8 @@ async def _material(request: AnyRequest, campaign: str) -> Material:
     campaign_id = id_of(campaign)
     if campaign_id is None:
         raise NotFoundException
-    found: Material = await Desk.of(request).console.read(read_material, workspace_of(request), campaign_id)
+    console = Desk.of(request).console
+    found: Material = await console.read(read_material, workspace_of(request), campaign_id, console.clock.now())
     return found
 
 
@@ -187,7 +190,7 @@ async def _counted(request: AnyRequest, material: Material, row: DraftRow, draft
     if job_id is not None:
         facts = (house, workspace_of(request), audience.id, audience.columns, audience.summary.offered, task)
         console.estimates.begin(job_id, view.about, task_of(*facts))
-    fresh = Material(row, material.choices, audience, await console.read(jobs.latest, row.id, KIND))
+    fresh = replace(material, row=row, job=await console.read(jobs.latest, row.id, KIND))
     return make_view(fresh, row, draft, house.channels, console.clock.now(), **more)
 
 

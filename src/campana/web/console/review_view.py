@@ -40,6 +40,7 @@ from campana.store.audiences import Audience
 from campana.store.choices import Choices
 from campana.store.drafts import DraftRow
 from campana.store.jobs import Job
+from campana.store.workbench import busy
 
 BAD_HOURS = "bad_hours"
 
@@ -52,13 +53,15 @@ class Material:
     choices: Choices
     audience: Audience | None
     job: Job | None
+    busy: bool = False  # the audience is being changed, or read anew
 
 
-def read_material(c: Connection, workspace_id: Id, campaign_id: Id) -> Material:
+def read_material(c: Connection, workspace_id: Id, campaign_id: Id, now: int) -> Material:
     """The draft with its people, what its steps stand on, and the newest counting."""
     row = drafts.load(c, workspace_id, campaign_id)
     audience = audiences.load(c, workspace_id, row.audience_id) if row else None
-    return Material(row, store_choices.choices(c, workspace_id), audience, jobs.latest(c, campaign_id, KIND))
+    changes = audience is not None and busy(c, campaign_id, audience.id, now)
+    return Material(row, store_choices.choices(c, workspace_id), audience, jobs.latest(c, campaign_id, KIND), changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ def make_view(
     start = Planned(now, "plain") if draft.schedule.when == "now" else planned_start(draft, now)
     hours, bad_hours = usable(draft.hours_in(choices.hours))
     ends = finished_at(start.at, loads(looked, by_key), hours) if estimate else None
-    findings = [*of_audience(facts_of(audience)), *(finding for one in looked for finding in one.findings)]
+    findings = [*of_audience(facts_of(audience, material.busy)), *(finding for one in looked for finding in one.findings)]
     findings += of_texts(list(by_key.values()), estimate.people if estimate else 0)
     findings += of_start(start, draft.schedule.zone, now)
     findings += [blocker(BAD_HOURS, Where.REVIEW, "hours")] if bad_hours else []
@@ -157,12 +160,13 @@ def make_view(
     )
 
 
-def facts_of(audience: Audience | None) -> AudienceFacts:
+def facts_of(audience: Audience | None, changes: bool) -> AudienceFacts:
     """An audience as the checks look at it."""
     if audience is None:
         return AudienceFacts()
     summary = audience.summary
-    return AudienceFacts(True, audience.loaded, audience.trouble or "", summary.rows, summary.offered, audience.open_problems)
+    words, flagged = audience.trouble or "", audience.open_problems
+    return AudienceFacts(True, audience.loaded, words, summary.rows, summary.offered, flagged, changes)
 
 
 def planned_start(draft: Draft, now: int) -> Planned:
