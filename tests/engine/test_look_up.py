@@ -146,6 +146,47 @@ async def test_a_message_of_an_ended_campaign_is_not_taken_for_the_lost_one(worl
     assert [row.vendor_id for row in await world.attempts_of(ANA, second)] == [None, world.accepted(ANA)[1].id]
 
 
+EMPTY = Response(200, {}, b'{"messages": []}')
+OTHER_NUMBER = "+15017122662"
+
+
+def other_address(world: World) -> None:
+    world.settings.senders["sms"] = world.settings.senders["sms"].model_copy(update={"address": OTHER_NUMBER})
+
+
+def other_credentials(world: World) -> None:
+    more = {"webhook_key": "name", "webhook_key_secret": "its-secret"}
+    world.settings.integrations["sms"].update(more)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("change", [other_address, other_credentials])
+async def test_a_sender_that_was_changed_since_is_no_witness_that_nothing_was_taken(
+    worlds: Worlds, change: Callable[[World], None]
+) -> None:
+    world = await worlds(faults=CUT_AFTER, receipts=NEVER)
+    with answering(world, lambda _: EMPTY):
+        await world.launch(sms())
+        await world.play(seconds=1)
+        assert await world.statuses_of(ANA) == ["uncertain"]
+        change(world)
+        await world.restart()
+        await world.play(hours=1)
+    assert await world.statuses_of(ANA) == ["unknown"]
+    assert "changed since" in (await world.attempts_of(ANA))[0].words
+    assert len(world.accepted(ANA)) == 1
+
+
+async def test_what_went_out_after_the_change_is_asked_for_as_ever(worlds: Worlds) -> None:
+    world = await worlds(faults=Faults(rules=(Rule(fault=Fault.CUT_BEFORE, times=1),)))
+    other_credentials(world)
+    await world.restart()
+    await world.play(minutes=2)
+    await world.launch(sms())
+    await world.play(hours=1)
+    assert await world.statuses_of(ANA) == ["failed", "delivered"]
+
+
 NEXT_FOR_EVER = b'{"data": [], "paging": {"next": "https://graph.test/?after=a"}}'
 
 

@@ -102,7 +102,7 @@ def test_the_settings_rule_theirs_and_leave_those_of_the_console_alone(begin: Be
         assert all(card.active and card.known for card in integrations.cards(c, workspace_id))
         assert not integrations.change(c, workspace_id, sms, NOW, active=False)  # only the settings change it
         assert senders.add(c, workspace_id, sms, Facts("d", "+15017122661", 1, None), NOW) is None
-        assert not senders.change(c, workspace_id, named[0], Facts("d", "+15017122661", 1, None))
+        assert not senders.change(c, workspace_id, named[0], Facts("d", "+15017122661", 1, None), NOW)
         assert not senders.remove(c, workspace_id, named[0], NOW)
 
 
@@ -133,7 +133,7 @@ def test_names_are_not_repeated_in_a_workspace(begin: Begin, workspace_id: Id) -
         with pytest.raises(NameTaken, match="shop"):
             integrations.put_from_file(c, workspace_id, "shop", "whatsapp", b"{}", VAULT, NOW)
         with pytest.raises(NameTaken, match="clinic"):
-            senders.change(c, workspace_id, clinic2, Facts("clinic", "+15017122661", 1, None))
+            senders.change(c, workspace_id, clinic2, Facts("clinic", "+15017122661", 1, None), NOW)
 
 
 def test_a_removed_sender_frees_its_name_and_leaves_the_lists(begin: Begin, workspace_id: Id) -> None:
@@ -162,7 +162,7 @@ def test_nothing_of_another_workspace_can_be_touched(begin: Begin, workspace_id:
         assert not integrations.change(c, other, made, NOW, active=False)
         assert integrations.credentials(c, other, made) == b""
         assert senders.add(c, other, made, facts, NOW) is None
-        assert not senders.change(c, other, own, facts)
+        assert not senders.change(c, other, own, facts, NOW)
         assert not senders.remove(c, other, own, NOW)
         assert not senders.resume(c, other, own)
         assert senders.resume(c, workspace_id, own)

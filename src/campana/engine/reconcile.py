@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from campana.channels.answers import mail_date
 from campana.channels.contract import Found, LookUp
-from campana.core.durations import HOUR, SECOND
+from campana.core.durations import HOUR, MINUTE, SECOND
 from campana.core.exchange import Response
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
@@ -31,7 +31,9 @@ PAGES = 20  # of a vendor's list, before we say that it cannot tell
 NOT_FOUND = 404  # an answer too: the vendor knows nothing more of it
 NEAR = HOUR  # real time around an attempt in which a message of nobody's may be it, whatever a clock that was set anew says
 NO_WORD = "the answer was lost and no receipt has come"
+KNOWN_WITHIN = MINUTE  # real time in which every process that sends has heard of other credentials
 PERHAPS_TAKEN = "the answer was lost, and the vendor holds a message that may be it"
+MOVED = "the answer was lost, and the sender or its credentials were changed since: the vendor cannot be asked for it any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ def settle(
         messages.ask_again(c, row.id, row.started_at + CALL_TIMEOUT + MARGIN, row.asks)
     elif any(_may_be_ours(outgoing, one) for one in free):
         give_up(c, house, row, now, PERHAPS_TAKEN)
+    elif _asked_elsewhere(c, row):
+        give_up(c, house, row, now, MOVED)
     else:
         _never_taken(c, house, row, now)
 
@@ -159,6 +163,12 @@ def _locked(c: Connection, row: MessageRow) -> MessageRow | None:
 def _may_be_ours(outgoing: Outgoing, held: Found) -> bool:
     """Same person, for the vendor was asked for theirs; same sender; about that time. Its words the vendor may have altered."""
     return abs(held.created_at - outgoing.started_at) <= NEAR and (not held.senders or outgoing.sender in held.senders)
+
+
+def _asked_elsewhere(c: Connection, row: MessageRow) -> bool:
+    """Whether the vendor may have been asked about another account or address than the message went out from."""
+    moved_at = accounts.moved_at(c, row.sender_id)
+    return moved_at is not None and moved_at + KNOWN_WITHIN > row.started_at
 
 
 def _with_id(receipt: Receipt, message_id: Id) -> Receipt:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, case, or_, select, update
 
 from campana.core.ids import Id, derived_id, new_id
 from campana.store.dialect import upsert
@@ -69,7 +69,9 @@ def put_sender(
     found = sender_id(workspace_id, name)
     facts = {"integration_id": integration_id, "address": address, "rate": rate, "daily_limit": daily_limit}
     row = {"id": found, "workspace_id": workspace_id, "name": name, "created_at": now, **facts}
-    c.execute(upsert(c, sender).values(row).on_conflict_do_update(index_elements=["id"], set_=facts))
+    moves = or_(sender.c.address != address, sender.c.integration_id != integration_id)
+    moved = {"moved_at": case((moves, now), else_=sender.c.moved_at)}
+    c.execute(upsert(c, sender).values(row).on_conflict_do_update(index_elements=["id"], set_=facts | moved))
     return found
 
 
@@ -145,3 +147,10 @@ def any_workspace(c: Connection) -> Id:
 def sender_address(c: Connection, sender_id: Id) -> str:
     """A sender's address as the vendor knows it."""
     return c.execute(select(sender.c.address).where(sender.c.id == sender_id)).scalar_one()
+
+
+def moved_at(c: Connection, sender_id: Id) -> int | None:
+    """When the sender's address, or its account's credentials, last became others; None: they are those of the start."""
+    both = select(sender.c.moved_at, integration.c.moved_at).join(integration, integration.c.id == sender.c.integration_id)
+    moments = [at for at in c.execute(both.where(sender.c.id == sender_id)).one() if at is not None]
+    return max(moments, default=None)

@@ -98,8 +98,12 @@ def add(c: Connection, workspace_id: Id, name: str, kind: str, sealed: bytes, no
 
 
 def change(c: Connection, workspace_id: Id, integration_id: Id, now: int, **values: Any) -> bool:
-    """Changes name, credentials or `active` of an account of the console; False when there is none. Raises NameTaken."""
+    """Changes name, credentials or `active` of an account of the console; False when there is none. Raises NameTaken.
+
+    Credentials are to be given only when they are others: what the vendor does not show to them says nothing of earlier messages.
+    """
     at = _moment(c, now)
+    values |= {"moved_at": at} if "credentials" in values else {}
     if "name" in values:
         _require_free(c, workspace_id, values["name"], integration_id)
     i = integration.c
@@ -138,7 +142,10 @@ def put_from_file(c: Connection, workspace_id: Id, name: str, kind: str, plain: 
         row: dict[str, Any] = {"id": found, "workspace_id": workspace_id, "name": name, "kind": kind, "from_file": True}
         c.execute(insert(integration).values(row | {"credentials": vault.seal(plain)} | _born(c, name, at)))
     elif known.kind != kind or not known.active or not vault.holds(bytes(known.credentials), plain):
-        values = {"kind": kind, "credentials": vault.seal(plain), "active": True, "last_error": None, "changed_at": at}
+        values: dict[str, Any] = {"kind": kind, "credentials": vault.seal(plain), "active": True}
+        values |= {"last_error": None, "changed_at": at}
+        if known.kind != kind or not vault.holds(bytes(known.credentials), plain):
+            values["moved_at"] = at
         c.execute(update(integration).where(i.id == found).values(values))
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, case, func, insert, select, update
 
 from campana.core.durations import DAY
 from campana.core.ids import Id, new_id
@@ -78,10 +78,11 @@ def add(c: Connection, workspace_id: Id, integration_id: Id, facts: Facts, now: 
     return made
 
 
-def change(c: Connection, workspace_id: Id, sender_id: Id, facts: Facts) -> bool:
+def change(c: Connection, workspace_id: Id, sender_id: Id, facts: Facts, now: int) -> bool:
     """The sender is as people say from now on; its pace's past stays. False when there is none. Raises NameTaken."""
     require_free(c, workspace_id, facts.name, sender_id)
-    return c.execute(update(sender).where(*_of_console(workspace_id, sender_id)).values(**_values(facts))).rowcount > 0
+    values = _values(facts) | {"moved_at": case((sender.c.address != facts.address, now), else_=sender.c.moved_at)}
+    return c.execute(update(sender).where(*_of_console(workspace_id, sender_id)).values(**values)).rowcount > 0
 
 
 def remove(c: Connection, workspace_id: Id, sender_id: Id, now: int) -> bool:

@@ -28,6 +28,7 @@ integration = Table(
     Column("kind", Text, nullable=False),
     Column("hook", Text, nullable=False, unique=True),  # its address under /hooks/
     Column("credentials", Packed, nullable=False),  # JSON of the channel's settings, sealed
+    Column("moved_at", Micros),  # when they last became others: what the vendor held before, it may not show any more
     Column("from_file", Boolean, nullable=False, server_default=text("false")),  # campana.toml says what it is
     Column("active", Boolean, nullable=False, server_default=text("true")),
     Column("checked_at", Micros),  # when the vendor last took its credentials
@@ -46,6 +47,7 @@ sender = Table(
     Column("integration_id", IdType, ForeignKey("integration.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("address", Text, nullable=False),
+    Column("moved_at", Micros),  # when its address or its account last became another
     Column("active", Boolean, nullable=False, server_default=text("true")),
     Column("rate", Float, nullable=False),  # messages or segments a second, as the channel counts
     Column("tat", Micros, nullable=False, server_default=text("0")),  # when its pace has caught up with what was reserved

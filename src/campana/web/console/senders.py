@@ -133,7 +133,7 @@ def _write(
         made = senders.add(c, workspace_id, integration_id, facts, now)
         if made is not None:
             noted(c, workspace_id, author, "sender.added", facts.name, now, made, **details)
-    elif senders.change(c, workspace_id, line.id, facts):
+    elif senders.change(c, workspace_id, line.id, facts, now):
         noted(c, workspace_id, author, "sender.changed", facts.name, now, line.id, **details)
 
 
