@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, select
 
 from campana.channels.contract import VendorTemplate
 from campana.channels.registry import channels
@@ -15,6 +16,7 @@ from campana.core.ids import new_id
 from campana.standin.faults import Fault, Faults, Rule
 from campana.standin.numbers import person_of
 from campana.store import accounts, audit, integrations, senders, suppressions, templates, workspaces
+from campana.store.schema import integration
 from campana.web.console.senders import read_facts
 from campana.web.console.trials import example_of
 from tests.web.vendors_world import Place, place
@@ -132,6 +134,42 @@ async def test_credentials_are_changed_without_showing_those_there_are(here: Pla
     page = await admin.post(f"{home}/edit", {**given, "setting-auth_token": "a-wrong-one"})
     assert page.status_code == 422
     assert here.installation.house.accounts[card.id].settings.auth_token.get_secret_value() == here.twilio["auth_token"]
+
+
+async def test_a_secret_does_not_follow_an_account_to_another_address(here: Place) -> None:
+    admin, elsewhere = here.visitor(), "http://127.0.0.1:1"
+    await admin.connect("twilio_sms", {**here.twilio, "webhook_key": "name", "webhook_key_secret": "its-secret"})
+    [card] = await here.cards()
+    home = f"/integrations/{card.id.hex()}"
+    given = {"name": "shop", "unchecked": "yes", "setting-webhook_key": "name", "setting-account_sid": here.twilio["account_sid"]}
+    await admin.get(f"{home}/edit")
+    page = await admin.post(f"{home}/edit", {**given, "setting-base_url": elsewhere})
+    assert (page.status_code, page.text.count("so type this anew")) == (422, 4)  # both secrets: above, and beside the field
+    assert elsewhere in page.text
+    page = await admin.post(f"{home}/edit", {**given, "setting-base_url": elsewhere, "setting-auth_token": "typed"})
+    assert (page.status_code, page.text.count("so type this anew")) == (422, 2)
+    typed = {"setting-auth_token": "typed", "setting-webhook_key_secret": "typed-too"}
+    assert (await admin.post(f"{home}/edit", {**given, "setting-base_url": elsewhere, **typed})).status_code == 200
+    assert here.installation.house.accounts[card.id].settings.auth_token.get_secret_value() == "typed"
+
+
+async def test_credentials_that_stay_the_same_are_not_told_to_have_changed(here: Place) -> None:
+    admin = here.visitor()
+    await admin.connect("twilio_sms", here.twilio)
+    [card] = await here.cards()
+    home = f"/integrations/{card.id.hex()}"
+    given = {"name": "store", "setting-account_sid": here.twilio["account_sid"], "setting-base_url": here.twilio["base_url"]}
+
+    def moved_at(c: Connection) -> int | None:
+        return c.scalar(select(integration.c.moved_at))
+
+    await admin.get(f"{home}/edit")
+    assert (await admin.post(f"{home}/edit", given)).status_code == 200
+    assert await here.installation.house.db.read(moved_at) is None
+    more = {"setting-webhook_key": "name", "setting-webhook_key_secret": "its-secret"}
+    await admin.get(f"{home}/edit")
+    assert (await admin.post(f"{home}/edit", {**given, **more})).status_code == 200
+    assert await here.installation.house.db.read(moved_at) is not None
 
 
 async def test_an_optional_secret_can_be_taken_away_again(here: Place) -> None:

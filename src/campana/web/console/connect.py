@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from secrets import token_urlsafe
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Response, get, post
@@ -22,7 +23,7 @@ from campana.engine.vendors import VendorRefuses, Verdict, check, sync_account
 from campana.store import integrations
 from campana.store.drafts import Author
 from campana.store.integrations import Card, NameTaken
-from campana.vault import WrongKey
+from campana.vault import Vault, WrongKey
 from campana.web.console.drafts import author_of, house_of, workspace_of
 from campana.web.console.integrations import HOME, changed, home_of, kept_settings, known_card, noted, offered, own
 from campana.web.console.page import AnyRequest, Desk, Refused, draw, preference, typed
@@ -50,6 +51,8 @@ class Given:
     kept: Mapping[str, str] = field(default_factory=dict)  # the secrets that stay when their field is left empty
     errors: Mapping[str, Said] = field(default_factory=dict)  # by the name of the input
     away: bool = False  # the vendor did not answer: whoever wants may save without its word
+    before: Mapping[str, Any] = field(default_factory=dict)  # the account's settings as they are kept, secrets too
+    stored: frozenset[str] = frozenset()  # the secrets that would stay as they are kept: nobody typed them just now
 
     @property
     def form(self) -> Sequence[FormField]:
@@ -127,6 +130,8 @@ async def _save(request: AnyRequest, channel: Channel, card: Card | None) -> Res
         errors["name"] = ("wanted", "") if not given.name else ("name_long", "")
     if settings is None or errors:
         return _draw(request, _with(given, errors), 422)
+    if given.stored and goes_elsewhere(channel, given.before, settings):
+        return _draw(request, _with(given, {PREFIX + name: ("typed_anew", "") for name in sorted(given.stored)}), 422)
     verdict = await check(house_of(request), channel, settings)
     if not verdict.good and (verdict.reached or not asked.get("unchecked")):
         return _draw(request, _with(given, _refusal(given, verdict), not verdict.reached), 422)
@@ -142,11 +147,29 @@ async def _save(request: AnyRequest, channel: Channel, card: Card | None) -> Res
 async def _given(request: AnyRequest, channel: Channel, card: Card | None, asked: Mapping[str, str]) -> Given:
     """What was typed, over what was typed before it was refused, over what is kept."""
     values = {one.name: asked.get(PREFIX + one.name, "") for one in form_of(channel)}
-    kept = _secrets(channel, await kept_settings(request, card.id)) if card else {}
-    kept |= _held(request, channel, asked.get("held", ""))
+    before = await kept_settings(request, card.id) if card else {}
+    held = _held(request, channel, asked.get("held", ""))
+    kept = _secrets(channel, before) | held
     forgotten = {one.name for one in form_of(channel) if asked.get(FORGET + one.name) and not values[one.name]}
     left = {name: value for name, value in kept.items() if name not in forgotten}
-    return Given(channel, card, asked.get("name", ""), values, left)
+    stored = frozenset(name for name in left if name not in held and not values[name])
+    return Given(channel, card, asked.get("name", ""), values, left, before=before, stored=stored)
+
+
+def goes_elsewhere(channel: Channel, before: Mapping[str, Any], settings: Settings) -> bool:
+    """Whether secrets would go to another address than the one they were entered for: whoever may change an account must not
+    learn them so."""
+    try:
+        return _whither(channel, channel.settings.model_validate(before)) != _whither(channel, settings)
+    except ValidationError:  # what is kept is not readable: nobody knows where it went
+        return True
+
+
+def _whither(channel: Channel, settings: Settings) -> tuple[str, ...]:
+    """Every address that the settings name, and the one that the vendor is asked at."""
+    asked = urlsplit(channel.check(settings).url)
+    plain = (str(getattr(settings, one.name, None) or "") for one in form_of(channel) if not one.secret)
+    return (f"{asked.scheme}://{asked.netloc}", *(value for value in plain if "://" in value))
 
 
 def read_settings(given: Given, asked: Mapping[str, str]) -> tuple[Settings | None, dict[str, Said]]:
@@ -177,23 +200,26 @@ def _refusal(given: Given, verdict: Verdict) -> dict[str, Said]:
 
 
 def _with(given: Given, errors: Mapping[str, Said], away: bool = False) -> Given:
-    return Given(given.channel, given.card, given.name, given.values, given.kept, errors, away)
+    return replace(given, errors=errors, away=away)
 
 
 async def _keep(request: AnyRequest, given: Given, settings: Settings, verdict: Verdict) -> Id:
     console = Desk.of(request).console
-    sealed = console.doors.vault.seal(settings.with_secrets())
-    facts = (workspace_of(request), given, sealed, verdict, author_of(request), console.clock.now())
+    vault, plain = console.doors.vault, settings.with_secrets()
+    facts = (workspace_of(request), given, vault, plain, verdict, author_of(request), console.clock.now())
     made: Id = await console.write(_write, *facts)
     return made
 
 
-def _write(c: Connection, workspace_id: Id, given: Given, sealed: bytes, verdict: Verdict, author: Author, now: int) -> Id:
+def _write(
+    c: Connection, workspace_id: Id, given: Given, vault: Vault, plain: bytes, verdict: Verdict, author: Author, now: int
+) -> Id:
     if given.card is None:
-        made = integrations.add(c, workspace_id, given.name, given.channel.kind, sealed, now)
+        made = integrations.add(c, workspace_id, given.name, given.channel.kind, vault.seal(plain), now)
     else:
         made = given.card.id
-        integrations.change(c, workspace_id, made, now, name=given.name, credentials=sealed)
+        same = vault.holds(integrations.credentials(c, workspace_id, made), plain)
+        integrations.change(c, workspace_id, made, now, name=given.name, **({} if same else {"credentials": vault.seal(plain)}))
     trouble = None if verdict.good else f"It was saved without a check: {given.channel.label} did not answer ({verdict.words})."
     integrations.checked(c, made, now, trouble)
     renewed = sorted(one.name for one in given.form if one.secret and given.values.get(one.name))
