@@ -14,7 +14,7 @@ import pytest
 from campana.core.ids import new_id
 from campana.store import audit, suppressions
 from campana.web.app import create_app
-from campana.web.console.optouts import HERE, PAGE, read
+from campana.web.console.optouts import HERE, MOST, PAGE, read
 
 _spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1] / "browser" / "world.py")
 worlds: Any = importlib.util.module_from_spec(_spec)
@@ -63,6 +63,16 @@ async def test_what_is_added_holds_and_is_in_the_log(world):
     assert "bruno@example.org" not in page.text
     noted = await world.db.read(audit.entries, worlds.WORKSPACE, what="optout.added")
     assert (noted[0].who, noted[0].about, noted[0].details["medium"]) == ("operator@example.com", "2 addresses", "sms")
+
+
+async def test_more_lines_than_are_read_at_once_are_refused_and_kept(world):
+    before, last = await known(world), "+525500010000"
+    lines = "\n".join(f"+5255000{n:05}" for n in range(MOST + 1))
+    assert lines.endswith(last)
+    async with client(world) as http:
+        answer = await pressed(http, lines=lines, reason="asked")
+    assert (answer.status_code, "No more than 10,000 lines" in answer.text, last in answer.text) == (422, True, True)
+    assert await known(world) == before
 
 
 @pytest.mark.parametrize(

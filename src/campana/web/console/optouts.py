@@ -35,6 +35,7 @@ class Typed:
     reason: str = ""
     values: tuple[str, ...] = ()
     wrong: Mapping[str, str] = field(default_factory=dict)  # line -> what is wrong with it, in words
+    many: bool = False  # more lines than are read at once: none was read
 
 
 def read(form: Mapping[str, Any], media: Iterable[str]) -> Typed:
@@ -42,7 +43,9 @@ def read(form: Mapping[str, Any], media: Iterable[str]) -> Typed:
     text, medium = str(form.get("lines", "")), str(form.get("medium", ALL))
     values: dict[str, None] = {}
     wrong: dict[str, str] = {}
-    for line in [one.strip() for one in text.splitlines() if one.strip()][:MOST]:
+    lines = [one.strip() for one in text.splitlines() if one.strip()]
+    many = len(lines) > MOST
+    for line in [] if many else lines:
         found = parse_email(line) if "@" in line else parse_phone(line)
         if isinstance(found, str):
             values[found] = None
@@ -51,7 +54,7 @@ def read(form: Mapping[str, Any], media: Iterable[str]) -> Typed:
         else:
             wrong[line] = found.words
     known = medium if medium in {ALL, *media} else ALL
-    return Typed(text, known, str(form.get("reason", "")).strip()[:500], tuple(values), wrong)
+    return Typed(text, known, str(form.get("reason", "")).strip()[:500], tuple(values), wrong, many)
 
 
 def add(c: Connection, author: Author, workspace_id: bytes, typed: Typed, now: int) -> None:
@@ -89,6 +92,7 @@ async def _page(request: AnyRequest, typed: Typed | None = None, errors: Mapping
         first=not after[0],
         following=f"{HERE}?{following}" if following else "",
         media=_media(desk),
+        most=MOST,
         typed=typed or Typed(),
         errors=errors or {},
         said=asked.get("said", ""),
@@ -112,8 +116,8 @@ async def add_optouts(request: AnyRequest) -> Response[Any]:
     desk = Desk.of(request)
     typed = read(await request.form(), _media(desk))
     errors: dict[str, str] = {}
-    if typed.wrong or not typed.values:
-        errors["lines"] = "wrong" if typed.wrong else "empty"
+    if typed.many or typed.wrong or not typed.values:
+        errors["lines"] = "many" if typed.many else "wrong" if typed.wrong else "empty"
     if not typed.reason:
         errors["reason"] = "reason"
     if errors:
