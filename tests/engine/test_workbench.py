@@ -194,6 +194,37 @@ async def test_repetitions_are_offered_when_all_of_the_kind_before_them_are_drop
     assert flags(bench.rows) == ["dropped", "not_in_plan", ""]
 
 
+TWICE = "phone\n+122233344555\n+122233344555\n+525511223344\n"
+
+
+async def test_a_kill_before_the_repetitions_are_looked_at_loses_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.loaded(TWICE)
+    with monkeypatch.context() as patch:
+        patch.setattr(workbench, "_check_all", lambda *_: asyncio.Event().wait())
+        assert flags((await desk.change_all("drop", "not_in_plan")).rows) == ["dropped", "duplicate", ""]
+        await desk.readings.close()
+    half = (await desk.bench()).change
+    assert half is not None
+    desk.world.clock.advance_to(half.beat_at + jobs.SILENCE)
+    assert half.died(desk.world.clock.now())
+    assert (await desk.bench()).changes == "drop:not_in_plan"
+    assert flags((await desk.change_all("drop", "not_in_plan")).rows) == ["dropped", "not_in_plan", ""]
+
+
+async def test_a_change_that_stumbles_says_so_and_is_over(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.loaded(TWICE)
+
+    async def stumble(*_: Any) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workbench, "_check_all", stumble)
+        change = (await desk.change_all("drop", "not_in_plan")).change
+    assert change is not None
+    assert change.finished_at is not None
+    assert "a reason of ours" in (change.trouble or "")
+
+
 async def test_a_change_of_what_is_not_there_any_more_says_so(desk: Desk) -> None:
     old = (await desk.loaded()).audience
     assert old is not None

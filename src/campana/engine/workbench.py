@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
@@ -43,7 +44,10 @@ REPETITIONS = 200  # of one address that are looked at anew at once
 ATTEMPTS = 4
 SHORT = 0.8  # seconds that a page waits for many rows to be changed before it shows how far it is
 TYPED = ("name", "phone", "email")  # columns of people typed by hand
+OUR_FAULT = "Not all rows were changed, for a reason of ours that stands in the log. Change the others too."
 NAMES = ("name", "nombre", "nome", "first_name", "firstname")
+
+log = structlog.get_logger("campana.workbench")
 
 
 class Unchangeable(ValueError):
@@ -146,7 +150,7 @@ async def change_all(readings: Readings, at: Place, audience_id: Id, what: What,
         _refuse_while_busy(c, house, at, audience_id)
         total = {**audience.summary.left_out, **audience.summary.warned}.get(kind, 0)
         note(c)
-        job_id = jobs.start(c, at.workspace_id, CHANGE, audience_id, house.clock.now())
+        job_id = jobs.start(c, at.workspace_id, CHANGE, audience_id, house.clock.now(), json.dumps(f"{what}:{kind}"))
         jobs.beat(c, job_id, 0, total, house.clock.now())
         return job_id, total
 
@@ -163,11 +167,14 @@ async def _change_all(house: House, at: Place, audience_id: Id, job_id: Id, what
             await _check_all(house, at, audience_id, job_id, DROPPED)
         else:
             becomes = dropped if what == "drop" else accepted
-            offered = await _each(house, at, audience_id, job_id, kind, lambda rows: [becomes(row) for row in rows])
-            if offered and what == "drop":  # their repetitions may be offered instead
+            await _each(house, at, audience_id, job_id, kind, lambda rows: [becomes(row) for row in rows])
+            if what == "drop":  # their repetitions may be offered instead, and those of rows that were dropped before a kill
                 await _check_all(house, at, audience_id, job_id, DUPLICATE)
     except (Unchangeable, NotADraft) as error:
         trouble = str(error)
+    except Exception:
+        log.exception("rows were not changed to the last", audience=audience_id.hex(), what=what, kind=kind)
+        trouble = OUR_FAULT
     await house.db.run(jobs.finish, job_id, None, trouble, house.clock.now())
 
 
@@ -181,6 +188,7 @@ async def _check_all(house: House, at: Place, audience_id: Id, job_id: Id, flag:
             if row.email is not None and not emails.row_of(row.email):
                 emails.add(row.email, row.number)
         after = rows[-1].number
+        await house.db.run(jobs.beat, job_id, None, None, house.clock.now())
     audience = await house.db.read(_at_hand, at, audience_id)
     checker = Checker(columns_of(audience.columns, audience.spec), audience.spec, (), phones, emails)
     await _each(house, at, audience_id, job_id, flag, lambda rows: [checked_again(checker, row) for row in rows])
@@ -188,16 +196,14 @@ async def _check_all(house: House, at: Place, audience_id: Id, job_id: Id, flag:
 
 async def _each(
     house: House, at: Place, audience_id: Id, job_id: Id, flag: str, becomes: Callable[[list[Row]], list[Row]]
-) -> int:
-    """Changes all rows of a flag batch by batch. Returns how many of them were offered before."""
-    after = done = offered = 0
+) -> None:
+    """Changes all rows of a flag batch by batch."""
+    after = done = 0
     while rows := rows_of(await house.db.read(audience_rows.from_number, audience_id, flag, after + 1, AT_ONCE)):
         changed = becomes(rows)
         done += len(rows)
-        offered += sum(row.left_out is None for row in rows)
         await house.db.run(_save_batch, house, at, audience_id, rows, changed, job_id, done)
         after = rows[-1].number
-    return offered
 
 
 def _save_batch(

@@ -41,6 +41,11 @@ class Bench:
         """What the newest attempt reads, and how."""
         return msgspec.json.decode(self.reading.result, type=Attempt) if self.reading and self.reading.result else None
 
+    @property
+    def changes(self) -> str:
+        """What the newest change of many rows does and to which kind of rows, as `drop:missing`; empty when nobody knows."""
+        return msgspec.json.decode(self.change.result, type=str) if self.change and self.change.result else ""
+
 
 def busy(c: Connection, campaign_id: Id, audience_id: Id, now: int) -> bool:
     """Whether a file is read for the campaign just now, or many rows of its audience are changed."""

@@ -77,6 +77,10 @@ class BenchView:
         return self.b.change is not None and self.b.change.runs(self.now)
 
     @property
+    def change_died(self) -> bool:
+        return self.b.change is not None and self.b.change.died(self.now)
+
+    @property
     def editable(self) -> bool:
         """Whether rows can be changed now."""
         a = self.b.audience
