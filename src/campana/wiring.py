@@ -219,6 +219,7 @@ async def open_installation(
             await refresh(installation.house, vault)
             if is_sqlite(settings.database):
                 await _take_over(installation.house, journal)
+            installation.readings.forget_others(everything=is_sqlite(settings.database))
             await installation.bus.start()
             beside.append(asyncio.create_task(upkeep(installation.house, journal, set_clock)))
             beside.append(asyncio.create_task(follow(installation.house, vault, installation.bus.woken)))

@@ -15,7 +15,7 @@ from campana.core.campaign import AudienceSpec
 from campana.core.ids import Id, new_id
 from campana.engine.house import House
 from campana.sources.table import LoadedRow, Opened, Part, Reached, fingerprint, load_checked
-from campana.store import audiences
+from campana.store import audiences, uploads
 from campana.store.database import Priority
 
 __all__ = ["BadAudience", "Stopped", "discard_audience", "fingerprint", "load_audience"]
@@ -85,6 +85,12 @@ def _finish(c: Connection, audience_id: Id, summary: Summary) -> None:
 async def discard_audience(house: House, audience_id: Id) -> None:
     """Removes an audience that nobody launched."""
     while await house.db.at(Priority.LOAD, audiences.discard, audience_id):
+        pass
+
+
+async def discard_upload(house: House, upload_id: Id) -> None:
+    """Removes a file that no audience is read from."""
+    while await house.db.at(Priority.LOAD, uploads.remove, upload_id):
         pass
 
 

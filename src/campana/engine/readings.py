@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +23,17 @@ from campana.core.campaign import AudienceSpec
 from campana.core.ids import Id, new_id
 from campana.core.reading import Attempt, Found, Reading, Told
 from campana.engine.house import House
-from campana.engine.load import close, discard_audience, store_rows
+from campana.engine.load import close, discard_audience, discard_upload, store_rows
 from campana.sources.forms import Limits, TableOptions
 from campana.sources.table import Opened, Reached, load_checked
 from campana.store import audiences, jobs, uploads
 from campana.store.database import Priority
 from campana.store.workbench import IMPORT
 
+PREFIX = "reading-"  # of a file in the folder
 AT_ONCE = 2  # files read at a time by one process; the others wait their turn
 PIECES = 4  # of a file in one transaction
+OLD_SECONDS = 86_400.0  # nobody reads a file for so long
 SAMPLE = 5  # rows that are shown
 BEAT = jobs.BEAT / 1_000_000
 TOO_LARGE = "The file is larger than the {most:,} bytes that are possible here. Split it into several."
@@ -74,6 +78,14 @@ class Readings:
         self._tasks: set[asyncio.Task[None]] = set()
         self._paths: set[Path] = set()
 
+    def forget_others(self, everything: bool = False) -> None:
+        """The files that a killed process left in the folder are gone: those a day old, or all when no other process is there."""
+        before = math.inf if everything else time.time() - OLD_SECONDS
+        for path in self.folder.glob(f"{PREFIX}*"):
+            with contextlib.suppress(FileNotFoundError):  # another process is at it
+                if path not in self._paths and path.stat().st_mtime < before:
+                    path.unlink()
+
     async def close(self) -> None:
         """Ends what goes on; it can be begun again."""
         for task in self._tasks:
@@ -101,7 +113,7 @@ class Readings:
             work = await self.house.db.run(self._begin, at, name, upload_id, told, spec, note)
         except BaseException:
             self._remove(path)
-            await self.house.db.run(uploads.remove, upload_id)
+            await discard_upload(self.house, upload_id)
             raise
         return self.spawn(self._read(work, path))
 
@@ -138,7 +150,7 @@ class Readings:
 
     def _path(self) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self.folder, prefix="reading-", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=PREFIX, delete=False) as file:
             self._paths.add(Path(file.name))
             return Path(file.name)
 

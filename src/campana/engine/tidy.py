@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from campana.core.durations import DAY
 from campana.core.ids import first_id
 from campana.engine.house import House
-from campana.engine.load import discard_audience
-from campana.store import audiences, inbox, jobs, messages
+from campana.engine.load import discard_audience, discard_upload
+from campana.store import audiences, inbox, jobs, messages, uploads
 
 KEPT = 30 * DAY  # as long as vendors keep their own logs of what went wrong; time lapse does not shorten it
 BATCH = 200
@@ -25,6 +25,9 @@ def tidy(c: Connection, now: int) -> int:
 
 
 async def discard_unfinished(house: House, before: int) -> None:
-    """Removes audiences whose reading was begun before then and that no process survived."""
+    """Removes audiences whose reading was begun before then and that no process survived, and files of no audience."""
     for audience_id in await house.db.read(audiences.unfinished, before):
         await discard_audience(house, audience_id)
+    while found := await house.db.read(uploads.nobodys, first_id(before), BATCH):
+        for upload_id in found:
+            await discard_upload(house, upload_id)

@@ -169,9 +169,10 @@ def discard(c: Connection, audience_id: Id, at_most: int = 5000) -> bool:
     ).rowcount
     if not gone:
         upload_id = c.scalar(select(A.upload_id).where(A.id == audience_id))
+        others = select(A.id).where(A.upload_id == upload_id, A.id != audience_id).limit(1)
+        if upload_id is not None and c.scalar(others) is None and uploads.remove(c, upload_id):
+            return True  # a batch of the file
         c.execute(audience.delete().where(A.id == audience_id))
-        if upload_id is not None and c.scalar(select(A.id).where(A.upload_id == upload_id).limit(1)) is None:
-            uploads.remove(c, upload_id)
     return bool(gone)
 
 
