@@ -6,12 +6,13 @@ import asyncio
 import re
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 
 from campana.core.draft import Draft, DraftStep
 from campana.engine import launch, workbench
 from campana.engine.readings import Place
 from campana.store import audiences, audit, campaigns, drafts, jobs
+from campana.store.schema import recipient
 from campana.store.workbench import CHANGE, IMPORT
 from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
 from tests.engine.world import _store_audience
@@ -187,6 +188,21 @@ async def test_a_scheduled_campaign_waits_and_can_be_taken_back(http, studio):
     await launched(http, studio)
     await studio.world.play(minutes=1)
     assert len(studio.world.accepted()) == 2
+
+
+async def test_a_campaign_paused_before_its_start_leaves_nobody_behind_when_it_is_a_draft_again(http, studio):
+    await ready(studio)
+    later = {"when": "later", "date": "2026-12-24", "time": "09:00", "zone": "UTC"}
+    page = await press(http, f"{studio.home}/review", "review", **later, do="save")
+    await launched(http, studio, page.text)
+    run_id = (await run_of(studio)).id
+    assert await studio.world.act(launch.pause, run_id)
+    await studio.world.play(minutes=1)
+    assert await studio.world.act(launch.resume, run_id)
+    await press(http, f"{studio.home}/unschedule", "unschedule-form", (await http.get(studio.home)).text)
+    assert await run_of(studio) is None
+    left = select(func.count()).select_from(recipient)
+    assert await studio.world.house.db.read(lambda c: c.scalar(left)) == 0
 
 
 async def test_what_has_begun_cannot_be_taken_back(http, studio):

@@ -36,12 +36,14 @@ def start_runs(c: Connection, house: House, now: int) -> int:
 
 
 def enrol(c: Connection, house: House, now: int) -> int:
-    """Enrols the next batch of every run that has begun. Returns how much there was to do: the end of an audience counts too."""
+    """Enrols the next batch of every run that has begun, or was ended. Returns how much there was to do: the end of an audience
+    counts too. One that was paused before its start may be a draft again, so nobody is enrolled for it yet."""
     if not alone(c, "enrol"):
         return 0
     enrolled = 0
     for run in [*campaigns.runs_with_status(c, LIVE), *campaigns.unswept_runs(c)]:
-        if run.enrolled or run.audience_id is None:
+        waits = run.status == "paused" and run.started_at is None
+        if run.enrolled or run.audience_id is None or waits:
             continue
         last, n = recipients.enrol(c, run, ENROL, now)
         complete = last == run.enrolled_through
