@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection
 
 from campana.core.access import IDLE, LONGEST, Role
-from campana.core.durations import DAY, MINUTE, SECOND
+from campana.core.durations import DAY, HOUR, MINUTE, SECOND
 from campana.core.ids import Id
-from campana.core.throttling import FORGOTTEN, PER_EMAIL, Limit
+from campana.core.throttling import FORGOTTEN, PER_EMAIL, PER_GUESSER, Limit
 from campana.store import accounts, links, sessions, throttle, users, workspaces
 from campana.store.links import Kind
 from campana.store.workspaces import LastOwner
@@ -154,9 +154,20 @@ def test_guesses_wait_longer_and_longer_and_are_forgotten(begin: Begin) -> None:
         assert throttle.attempt(c, "email bo", Limit(free=1, longest=MINUTE), NOW + 3 * FORGOTTEN) == 0
 
 
+def test_half_of_the_guesses_are_forgotten_each_hour(begin: Begin) -> None:
+    with begin() as c:
+        for number in range(12):
+            assert throttle.attempt(c, "email ana", PER_GUESSER, NOW + number * 5 * MINUTE) == 0
+        until = NOW + 55 * MINUTE + PER_GUESSER.delay(12)
+        assert throttle.attempt(c, "email ana", PER_GUESSER, until - 1) == until
+        again = until + HOUR  # 12 are 6, and this is the seventh
+        assert throttle.attempt(c, "email ana", PER_GUESSER, again) == 0
+        assert throttle.attempt(c, "email ana", PER_GUESSER, again) == again + PER_GUESSER.delay(7)
+
+
 @pytest.mark.parametrize(
     ("failures", "delay"),
     [(0, 0), (4, 0), (5, SECOND), (6, 2 * SECOND), (10, 32 * SECOND), (14, 5 * MINUTE), (10_000, 5 * MINUTE)],
 )
 def test_a_delay_doubles_up_to_its_most(failures: int, delay: int) -> None:
-    assert PER_EMAIL.delay(failures) == delay
+    assert PER_GUESSER.delay(failures) == delay

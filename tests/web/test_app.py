@@ -8,18 +8,24 @@ import re
 import socket
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+import structlog
 
+from campana.core.access import Role
 from campana.core.audience import REASONS
+from campana.sources.forms import Limits
 from campana.store import campaigns as store_campaigns
 from campana.web.app import HEADERS, PortTaken, Refused, create_app, serve
+from campana.web.bodies import FORMS, MARGIN, STRANGERS, most_of
 from campana.web.console import assets, i18n
 from campana.web.console.campaigns import PAGE, Wanted, show
 from campana.web.console.progress import BUCKETS, POINTS, View, pace
+from campana.web.visitor import Visitor
 
 _spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1] / "browser" / "world.py")
 worlds: Any = importlib.util.module_from_spec(_spec)
@@ -95,6 +101,62 @@ async def test_a_fault_of_ours_is_a_page_that_tells_no_secrets(world):
     assert answer.status_code == 500
     assert "Something went wrong on our side" in answer.text
     assert "hunter2" not in answer.text
+
+
+async def test_the_log_of_a_fault_holds_no_one_time_link(world):
+    async def fails(*_: object) -> None:
+        raise RuntimeError("away")
+
+    with structlog.testing.capture_logs() as lines:
+        async with client(create_app(replace(world.console(), read=fails))) as http:
+            assert (await http.get("/links/5ecret5ecret")).status_code == 500
+    assert [line["route"] for line in lines] == ["/links/{token}"]
+    assert "5ecret" not in repr([{**line, "exc_info": ""} for line in lines])
+
+
+class Flood(httpx.AsyncByteStream):
+    """A body without an end, which does not say how long it is; what was taken of it is counted."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def __aiter__(self):
+        while self.taken < 64 << 20:
+            self.taken += 16 << 10
+            yield b"x" * (16 << 10)
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded", "accept": "text/html"}
+
+
+@pytest.mark.parametrize(
+    ("who", "status", "most"),
+    [("", 303, STRANGERS), ("nobody-known", 303, STRANGERS), ("viewer", 413, FORMS), ("owner", 413, FORMS)],
+)
+@pytest.mark.parametrize("told", [True, False])
+async def test_nobody_sends_more_than_they_may(world, who, status, most, told):
+    cookies = {worlds.COOKIE: worlds.token(who) if who else "0"}
+    async with client(world.app(), cookies=cookies) as http:
+        for path in ("/sign-in", f"{home(world)}/audience/upload"):
+            flood = Flood()
+            length = {"content-length": str(most + 1)} if told else {"transfer-encoding": "chunked"}
+            answer = await http.post(path, content=flood, headers=FORM | length)
+            assert answer.status_code == status, path
+            assert flood.taken <= (0 if told else most + (32 << 10)), path
+        assert "That is too large" in answer.text or status == 303
+        program = await http.post("/sign-in", content=Flood(), headers={**FORM, "accept": "application/json"})
+        assert program.status_code == (401 if status == 303 else 413)
+
+
+async def test_only_who_makes_campaigns_sends_a_file_up_to_the_limit(world):
+    readings = SimpleNamespace(limits=Limits(file_bytes=1000))
+    console = replace(world.console(), readings=readings)
+    scope = {"type": "http", "path": f"{home(world)}/audience/upload"}
+    for role, most in ((Role.EDITOR, 1000 + MARGIN), (Role.VIEWER, FORMS)):
+        visitor = Visitor(b"", "", "", role, b"", "", "UTC", b"")
+        assert most_of({**scope, "user": visitor}, console) == most
+        assert most_of({**scope, "path": "/settings", "user": visitor}, console) == FORMS
+    assert most_of({**scope, "user": None}, console) == STRANGERS
 
 
 def token(html: str) -> str:

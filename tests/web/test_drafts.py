@@ -13,7 +13,7 @@ import pytest
 
 from campana.core.draft import Draft
 from campana.core.ids import id_of
-from campana.store import drafts
+from campana.store import audit, drafts
 from campana.web.app import create_app
 
 _spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1] / "browser" / "world.py")
@@ -91,3 +91,10 @@ async def test_a_draft_of_another_workspace_is_not_there(world, what):
     async with client(world) as http:
         assert (await pressed(http, f"/campaigns/{theirs.hex()}/{what}")).status_code == 404
     assert await world.db.read(drafts.load, worlds.ELSEWHERE, theirs) is not None
+
+
+async def test_the_log_says_for_whom_a_proxy_asked(world):
+    async with client(world) as http:
+        http.headers["x-forwarded-for"] = "203.0.113.7"
+        assert (await pressed(http, "/campaigns/new")).status_code == 303
+    assert [one.address for one in await world.db.read(audit.entries, worlds.WORKSPACE)] == ["203.0.113.7"]

@@ -17,7 +17,7 @@ import pytest
 from campana.clock import VirtualClock
 from campana.core.access import Role
 from campana.core.durations import MINUTE
-from campana.store import links, users, workspaces
+from campana.store import links, sessions, users, workspaces
 from campana.store.links import Kind
 from campana.vault import Vault
 from campana.web import second_factor
@@ -165,6 +165,24 @@ async def test_an_invitation_lets_somebody_new_in(house: House) -> None:
     assert (account.name, account.password) == ("Nia", None)
     assert await house.world.db.read(workspaces.role_of, worlds.WORKSPACE, account.id) is Role.OPERATOR
     assert await house.world.db.read(links.invited, "nia@example.com", house.clock.now()) == []
+
+
+async def test_the_first_tie_takes_the_account_from_whoever_chose_its_password(house: House) -> None:
+    run, read = house.world.db.run, house.world.db.read
+    account = await read(users.find, "editor@example.com")
+    await run(users.set_password, account.id, "a hash of somebody else's password")
+    await run(users.set_second_factor, account.id, second_factor.sealed(house.doors.vault, second_factor.new_secret()))
+    await run(links.make, Kind.RESET, b"theirs", house.clock.now(), user_id=account.id)
+    before = {one.id for one in await read(sessions.of_user, account.id, house.clock.now())}
+    assert await house.sign_in() == "/campaigns"
+    found = await read(users.get, account.id)
+    assert (found.password, found.totp) == (None, None)
+    assert not before & {one.id for one in await read(sessions.of_user, account.id, house.clock.now())}
+    assert await read(links.find, b"theirs", house.clock.now()) is None
+    await run(users.set_password, account.id, "a hash of their own")
+    house.http = house.browser()
+    assert await house.sign_in() == "/campaigns"
+    assert (await read(users.get, account.id)).password == "a hash of their own"  # only the first time
 
 
 async def test_a_second_step_of_ours_is_asked_for_as_well(house: House) -> None:

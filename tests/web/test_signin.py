@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP
 
 from campana.clock import VirtualClock
 from campana.core.access import Role
-from campana.core.durations import DAY, SECOND
+from campana.core.durations import DAY, MINUTE, SECOND
 from campana.core.ids import Id
 from campana.mail import BadMailSettings, Mailer, mailer
 from campana.store import audit, links, schema, sessions, users, workspaces
@@ -153,6 +153,25 @@ async def test_one_address_is_slowed_across_accounts(house: House) -> None:
     assert (await house.browser(address="203.0.113.8").sign_in()).status_code == 303
 
 
+async def test_who_knows_the_password_gets_in_while_somebody_else_guesses(house: House) -> None:
+    thief = house.browser(address="203.0.113.7")
+    for _ in range(60):
+        await thief.sign_in(EDITOR, "a guess, a guess")
+        house.advance(MINUTE)  # longer than anybody makes others wait, shorter than the guesser waits in the end
+    assert "too many attempts" in (await thief.sign_in()).text
+    assert (await house.browser(address="203.0.113.8").sign_in()).status_code == 303
+
+
+async def test_every_cookie_is_https_only_under_the_public_name(house: House) -> None:
+    for base, secure in (("https://campana.example.com", True), ("http://localhost", False)):
+        http, seen = house.browser(base=base).http, set()
+        for path in ("/sign-in", "/sign-in?lang=es", "/sign-in?theme=dark", "/sign-in/provider/back?x=1"):
+            for cookie in (await http.get(path)).headers.get_list("set-cookie"):
+                seen.add(cookie.partition("=")[0].partition("-")[0])
+                assert ("; Secure" in cookie) == secure, (base, cookie)
+        assert seen >= {"form", "lang", "theme"}
+
+
 async def test_a_session_cookie_is_out_of_reach_and_https_only_under_the_public_name(house: House) -> None:
     answer = await house.browser().sign_in()
     cookie = next(value for value in answer.headers.get_list("set-cookie") if value.startswith(COOKIE))
@@ -222,10 +241,17 @@ async def test_the_second_factor_is_asked_for_and_no_code_works_twice(house: Hou
     def now() -> str:
         return code.at(house.clock.now() // SECOND)
 
-    assert "not right" in (await here.post("/account/second-factor", sealed=sealed, code="000000")).text
-    assert (await here.post("/account/second-factor", sealed=sealed, code=now())).headers["location"] == "/account?said=factor"
+    known = {"sealed": sealed, "factor_password": PASSWORD}
+    assert "not right" in (await here.post("/account/second-factor", **known, code="000000")).text
+    for wrong in ({"sealed": sealed}, {**known, "factor_password": "not this one"}):
+        assert "not the password you have now" in (await here.post("/account/second-factor", **wrong, code=now())).text
+    assert (await house.run(users.find, EDITOR)).totp is None
+    assert (await here.post("/account/second-factor", **known, code=now())).headers["location"] == "/account?said=factor"
     kept = (await house.run(users.find, EDITOR)).totp
     assert secret.encode() not in kept
+    assert "secret-words" not in (await here.post("/account/second-factor/new")).text  # it is taken off before another is set
+    again = await here.post("/account/second-factor", **known, code=now())
+    assert (again.headers["location"], (await house.run(users.find, EDITOR)).totp) == ("/account?said=late", kept)
 
     there = house.browser()
     asked = await there.sign_in(next="/campaigns?q=x")
@@ -389,6 +415,39 @@ async def test_who_is_removed_is_out_at_once(house: House) -> None:
     assert await viewer.is_in()
     await house.browser(Role.OWNER).post(f"/settings/people/{(await house.id_of('viewer@example.com')).hex()}/remove")
     assert not await viewer.is_in()
+
+
+@pytest.mark.parametrize(("what", "fields"), [("remove", {}), ("role", {"role": "editor"})])
+async def test_invitations_end_with_the_right_to_invite(house: House, what: str, fields: dict[str, str]) -> None:
+    admin, owner = house.browser(Role.ADMIN), house.browser(Role.OWNER)
+    paths = []
+    for who in (admin, owner):
+        page = (await who.post("/settings/people/invite", email="new@example.com", role="editor")).text
+        paths.append(re.search(r'value="https://campana\.example\.com(/links/\w+)"', page)[1])  # type: ignore[index]
+    admin_id = (await house.id_of("admin@example.com")).hex()
+    assert (await owner.post(f"/settings/people/{admin_id}/role", role="owner")).status_code == 303
+    assert (await house.browser().get(paths[0])).status_code == 200  # who rises may still give what they gave
+    assert (await owner.post(f"/settings/people/{admin_id}/{what}", **fields)).status_code == 303
+    assert [(await house.browser().get(path)).status_code for path in paths] == [410, 200]
+
+
+async def test_a_form_of_one_workspace_does_nothing_in_another(house: House) -> None:
+    owner = house.browser(Role.OWNER)
+    form = {"name": "Clinic", "zone": "America/Lima"}
+    fields = []
+    for path in ("/settings", "/settings/people", "/settings/opt-outs", "/campaigns", "/settings/integrations/new/twilio_sms"):
+        page = (await owner.get(path)).text
+        fields += re.findall(r'name="_workspace" value="(\w+)"', page)
+        assert fields, path
+    assert set(fields) == {worlds.WORKSPACE.hex()}
+    assert (await owner.post("/workspaces/new", name="Dentist", zone="UTC")).status_code == 303  # in another tab
+    refused = await owner.post("/settings", _workspace=fields[0], **form)
+    assert (refused.status_code, "another workspace in another tab" in refused.text) == (409, True)
+    assert (
+        await owner.post("/settings/people/invite", _workspace=fields[0], email="x@example.com", role="viewer")
+    ).status_code == 409
+    await owner.post(f"/workspaces/{worlds.WORKSPACE.hex()}/open")
+    assert (await owner.post("/settings", _workspace=fields[0], **form)).status_code == 303
 
 
 async def test_workspaces_are_made_switched_and_kept_apart(house: House) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from campana.core.durations import DAY, MINUTE, SECOND
+from campana.core.durations import DAY, HOUR, MINUTE, SECOND
 
 FORGOTTEN = DAY  # failures count together when there is no more than this between them
 
@@ -23,7 +23,13 @@ class Limit:
         return min(self.longest, SECOND << min(failures - self.free, 30))
 
 
-PER_EMAIL = Limit(free=5, longest=5 * MINUTE)  # short enough that nobody can lock another out for good
+def faded(failures: int, idle: int) -> int:
+    """How many failures still count when nothing was tried for so long though it could be: half of them after each hour."""
+    return failures >> min(idle // HOUR, 30) if idle > 0 else failures
+
+
+PER_GUESSER = Limit(free=5, longest=5 * MINUTE)  # from one address for one account
+PER_EMAIL = Limit(free=5, longest=30 * SECOND)  # from anywhere: so short that nobody keeps another out
 PER_CODE = Limit(free=5, longest=15 * MINUTE)
 PER_ADDRESS = Limit(free=20, longest=15 * MINUTE)  # many people may share one
 PER_LETTER = Limit(free=3, longest=60 * MINUTE)  # mails to one person that they did not ask for

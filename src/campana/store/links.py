@@ -105,6 +105,11 @@ def revoke(c: Connection, workspace_id: Id, link_id: Id) -> Link | None:
     return found
 
 
+def revoke_of(c: Connection, workspace_id: Id, made_by: Id) -> None:
+    """The invitations that somebody made work no more: they may give what they gave no longer."""
+    c.execute(delete(link).where(_c.workspace_id == workspace_id, _c.made_by == made_by, _c.kind == Kind.INVITATION))
+
+
 def void(c: Connection, user_id: Id) -> None:
     """No link that opens an account works any more: its password was changed."""
     c.execute(delete(link).where(_c.user_id == user_id, _c.kind != Kind.INVITATION))

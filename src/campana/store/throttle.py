@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, case, delete, insert, select, update
 
-from campana.core.throttling import FORGOTTEN, Limit
+from campana.core.throttling import FORGOTTEN, Limit, faded
 from campana.store.dialect import in_turn
 from campana.store.schema import throttle
 
@@ -17,7 +17,7 @@ def attempt(c: Connection, key: str, limit: Limit, now: int) -> int:
     if row is not None and row.until > now:
         return row.until
     known = row is not None and row.since > now - FORGOTTEN
-    failures = row.failures + 1 if row is not None and known else 1
+    failures = faded(row.failures, now - max(row.since, row.until)) + 1 if row is not None and known else 1
     c.execute(delete(throttle).where(t.key == key))
     c.execute(insert(throttle).values(key=key, failures=failures, since=now, until=now + limit.delay(failures)))
     return 0

@@ -88,6 +88,11 @@ def known_as(c: Connection, issuer: str, subject: str) -> Account | None:
     return _account(c.execute(joined.where(identity.c.issuer == issuer, identity.c.subject == subject)).first())
 
 
+def forget_secrets(c: Connection, user_id: Id) -> None:
+    """Neither password nor second factor opens the account any more."""
+    c.execute(update(user).where(user.c.id == user_id).values(password=None, totp=None, totp_step=0))
+
+
 def know_as(c: Connection, issuer: str, subject: str, user_id: Id) -> None:
     """The identity provider's user opens that account from now on."""
     c.execute(insert(identity).values(issuer=issuer, subject=subject, user_id=user_id))

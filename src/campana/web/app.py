@@ -18,7 +18,8 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from campana.web.access import NobodyYet, NotAllowed, entrance, entrance_for, guard, require_needs, wants_page
+from campana.web.access import NobodyYet, NotAllowed, base_of, entrance, entrance_for, guard, require_needs, wants_page
+from campana.web.bodies import bounded
 from campana.web.console import (
     account,
     assets,
@@ -45,6 +46,7 @@ from campana.web.console.page import Actions, AnyRequest, Console, Desk, Face, R
 from campana.web.health import Health, measured, probed
 from campana.web.listen import PortTaken, serve_until
 from campana.web.live import Live
+from campana.web.visitor import Visitor
 
 __all__ = ["Actions", "Application", "Console", "Face", "PortTaken", "Refused", "create_app", "serve"]
 
@@ -124,7 +126,7 @@ ROUTES = (
     review.launch,
     review.unschedule,
     setup.setup,
-    setup.check_name,
+    setup.keep_name,
     setup.save_setup,
     setup.upload,
     setup.quick_add,
@@ -157,6 +159,10 @@ HEADERS = {
 }
 
 
+class OtherWorkspace(Exception):
+    """A form of one workspace came while another is open. Go back, reload the page and fill it again."""
+
+
 @dataclass(frozen=True)
 class Application:
     """The whole web side. Its streams end when they are told to, so that a server can stop."""
@@ -176,7 +182,8 @@ def create_app(
 ) -> Application:
     """Puts gateway and console together. What is not asked of a loopback name reaches the gateway and the probes only."""
     live = live or Live(console.changed)
-    pages = secured(entrance(_pages(open_desk(console, live), console.secret), console))
+    pages = bounded(_pages(open_desk(console, live), console.secret), console)
+    pages = secured(entrance(pages, console), console.public_url)
     rest = guard(pages) if health is None else probed(health, measured(health, guard(pages)))
     return Application(_front(console.gateway, rest), live)
 
@@ -189,6 +196,7 @@ def _pages(desk: Desk, secret: str) -> ASGIApp:
     return Litestar(
         route_handlers=list(ROUTES),
         guards=[guard],
+        before_request=same_workspace,
         state=State({"desk": desk}),
         csrf_config=CSRFConfig(secret=secret, cookie_name=name, cookie_httponly=True, cookie_samesite="strict"),
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, exclude_opt_key="uncompressed"),
@@ -196,6 +204,7 @@ def _pages(desk: Desk, secret: str) -> ASGIApp:
             NobodyYet: _nobody,
             NotAllowed: _not_allowed,
             Refused: _refused,
+            OtherWorkspace: _other_workspace,
             HTTPException: _http_error,
             Exception: _crashed,
         },
@@ -214,8 +223,8 @@ def _front(gateway: ASGIApp | None, rest: ASGIApp) -> ASGIApp:
     return front
 
 
-def secured(app: ASGIApp) -> ASGIApp:
-    """Puts the security headers on every answer, errors included."""
+def secured(app: ASGIApp, public_url: Callable[[], str]) -> ASGIApp:
+    """Puts the security headers on every answer, errors included. Where https is spoken, cookies travel over nothing else."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
@@ -223,11 +232,28 @@ def secured(app: ASGIApp) -> ASGIApp:
                 headers = MutableScopeHeaders.from_message(message)
                 for name, value in HEADERS.items():
                     headers[name] = value
+                if base_of(scope, public_url()).startswith("https://"):
+                    message["headers"] = [(name, _guarded(name, value)) for name, value in message["headers"]]
             await send(message)
 
         await app(scope, receive, with_headers)
 
     return wrapped
+
+
+def _guarded(name: bytes, value: bytes) -> bytes:
+    """A header as it goes out; a cookie says that it travels over https only."""
+    return value + b"; Secure" if name.lower() == b"set-cookie" and b"; secure" not in value.lower() else value
+
+
+async def same_workspace(request: AnyRequest) -> None:
+    """Refuses a form that was drawn for another workspace: its visitor has opened this one in another tab since."""
+    visitor = Visitor.or_none(request)
+    if visitor is None or request.method != "POST":
+        return
+    drawn_for = (await request.form()).get("_workspace")
+    if drawn_for and drawn_for != visitor.workspace_id.hex():
+        raise OtherWorkspace
 
 
 def _nobody(request: AnyRequest, error: NobodyYet) -> Response[Any]:
@@ -249,8 +275,13 @@ def _refused(request: AnyRequest, error: Refused) -> Response[Any]:
     return draw(request, "error.html", status=409, code=409, sentence=str(error))
 
 
+def _other_workspace(request: AnyRequest, error: OtherWorkspace) -> Response[Any]:
+    return draw(request, "error.html", status=409, code="workspace", sentence="")
+
+
 def _crashed(request: AnyRequest, error: Exception) -> Response[Any]:
-    log.error("a page failed", path=request.url.path, exc_info=error)
+    route = request.scope.get("path_template", "")  # an address may hold what opens an account
+    log.error("a page failed", route=route, exc_info=error)
     return draw(request, "error.html", status=500, code=500, sentence="")
 
 

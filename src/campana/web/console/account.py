@@ -109,12 +109,18 @@ async def _knows_password(request: AnyRequest, password: str) -> bool:
 @post("/account/second-factor/new", needs=Permission.VIEW, include_in_schema=False)
 async def new_second_factor(request: AnyRequest) -> Response[Any]:
     """Shows a secret for an app. Nothing is asked for before a code of it was given."""
-    return await _page(request, {}, secret=second_factor.new_secret())
+    return await _page(request, {}, secret="" if await _has_factor(request) else second_factor.new_secret())
+
+
+async def _has_factor(request: AnyRequest) -> bool:
+    """Whether there is one, which is taken off before another is set: that asks for the password."""
+    account: Account | None = await Desk.of(request).console.read(users.get, Visitor.of(request).user_id)
+    return account is not None and account.totp is not None
 
 
 @post("/account/second-factor", needs=Permission.VIEW, include_in_schema=False)
 async def set_second_factor(request: AnyRequest) -> Response[Any]:
-    """From now on the sign-in asks for a code of the app that showed one."""
+    """From now on the sign-in asks for a code of the app that showed one. Whoever has a password gives it."""
     console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
     now, vault = console.clock.now(), console.doors.vault
     try:
@@ -123,6 +129,11 @@ async def set_second_factor(request: AnyRequest) -> Response[Any]:
         owner = secret = ""
     if owner != visitor.user_id.hex():
         return _done("late")
+    account: Account | None = await console.read(users.get, visitor.user_id)
+    if account is None or account.totp is not None:
+        return _done("late")
+    if account.password and not await _knows_password(request, given.get("factor_password", "")):
+        return await _page(request, {"factor_password": "current_wrong"}, secret=secret)
     step = second_factor.step_of(secret, given.get("code", ""), now)
     if step is None:
         return await _page(request, {"code": "code_wrong"}, secret=secret)

@@ -17,6 +17,7 @@ from campana.engine.house import House
 from campana.store import drafts, reports
 from campana.store.drafts import Author, DraftRow
 from campana.web.console.page import AnyRequest, Desk, Refused, draw, preference
+from campana.web.hosts import address_of
 from campana.web.visitor import Visitor
 
 PARTS = ("setup", "journey", "review")
@@ -30,7 +31,7 @@ def workspace_of(request: AnyRequest) -> Id:
 def author_of(request: AnyRequest) -> Author:
     """Who makes a change, for the draft and the audit log."""
     visitor = Visitor.of(request)
-    return Author(visitor.user_id, visitor.email, request.client.host if request.client else "")
+    return Author(visitor.user_id, visitor.email, address_of(request.scope))
 
 
 def house_of(request: AnyRequest) -> House:

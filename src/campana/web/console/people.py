@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from campana.core.access import Permission, Role, is_email, may_give
+from campana.core.access import MOST, Permission, Role, is_email, may_give
 from campana.core.ids import Id, id_of
 from campana.mail import MailTrouble
 from campana.store import links, sessions, users, workspaces
@@ -154,6 +154,8 @@ async def set_role(request: AnyRequest, person: FromPath[str]) -> Response[Any]:
 
     def change(c: Connection) -> None:
         workspaces.set_role(c, visitor.workspace_id, user_id, Role(wanted))
+        if MOST[Role(wanted)] < MOST[before]:
+            links.revoke_of(c, visitor.workspace_id, user_id)
         noting(request, "person.role_changed", account.email, user_id, {"from": before.value, "to": wanted})(c)
 
     await _kept(console.write(change))
@@ -175,6 +177,7 @@ async def remove(request: AnyRequest, person: FromPath[str]) -> Response[Any]:
 
     def change(c: Connection) -> None:
         workspaces.leave(c, visitor.workspace_id, user_id)
+        links.revoke_of(c, visitor.workspace_id, user_id)
         noting(request, "person.removed", account.email, user_id)(c)
 
     await _kept(console.write(change))

@@ -13,7 +13,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from campana.core.durations import MINUTE
-from campana.store import audit, links, users, workspaces
+from campana.store import audit, links, sessions, users, workspaces
 from campana.store.links import Kind
 from campana.store.users import Account
 from campana.vault import WrongKey
@@ -107,9 +107,22 @@ def account_of(c: Connection, identity: Identity, now: int) -> Account | None:
     if account is None:
         return None
     users.know_as(c, identity.issuer, identity.subject, account.id)
+    account = _handed_over(c, account, now)
     for link in invited:
         if link.workspace_id and link.role and links.use(c, link.id, now):
             workspaces.join(c, link.workspace_id, account.id, link.role, now)
             details = {"role": link.role.value}
             audit.note(c, link.workspace_id, account.id, account.email, "person.joined", account.email, now, account.id, details)
     return account
+
+
+def _handed_over(c: Connection, account: Account, now: int) -> Account:
+    """The account is its owner's alone: whoever made it may have chosen a password without owning the address."""
+    if account.password is None:
+        return account
+    users.forget_secrets(c, account.id)
+    sessions.end_all(c, account.id)
+    links.void(c, account.id)
+    for workspace_id, _, _ in workspaces.of_user(c, account.id):
+        audit.note(c, workspace_id, account.id, account.email, "user.password_changed", account.email, now, account.id)
+    return users.get(c, account.id) or account

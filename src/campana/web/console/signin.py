@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from campana.core.access import Permission, email_key
 from campana.core.ids import Id
-from campana.core.throttling import PER_ADDRESS, PER_CODE, PER_EMAIL, PER_LETTER
+from campana.core.throttling import PER_ADDRESS, PER_CODE, PER_EMAIL, PER_GUESSER, PER_LETTER
 from campana.store import audit, links, sessions, throttle, users, workspaces
 from campana.store.links import ASKED_FOR, Kind
 from campana.store.users import Account
@@ -76,13 +76,15 @@ def _key(email: str) -> str:
 
 
 async def _must_wait(request: AnyRequest, key: str) -> int:
-    """Counts the try against where it comes from and against `key`; how many seconds to wait when there were too many."""
+    """Counts the try against its address, `key` from there, and `key`; the seconds to wait when there were too many."""
     console = Desk.of(request).console
     now = console.clock.now()
 
     def tried(c: Connection) -> int:
-        by_address = throttle.attempt(c, f"address {address_of(request.scope)}", PER_ADDRESS, now)
-        return by_address or throttle.attempt(c, key, PER_EMAIL, now)
+        address = address_of(request.scope)
+        wait = throttle.attempt(c, f"address {address}", PER_ADDRESS, now)
+        wait = wait or throttle.attempt(c, f"{key} from {address}", PER_GUESSER, now)  # who waits here counts for nobody else
+        return wait or throttle.attempt(c, key, PER_EMAIL, now)
 
     until: int = await console.write(tried)
     return -(-max(0, until - now) // 1_000_000)
@@ -90,6 +92,7 @@ async def _must_wait(request: AnyRequest, key: str) -> int:
 
 def _forgive(c: Connection, request: AnyRequest, key: str) -> None:
     throttle.forgive(c, key)
+    throttle.forgive(c, f"{key} from {address_of(request.scope)}")
     throttle.uncount(c, f"address {address_of(request.scope)}")
 
 
