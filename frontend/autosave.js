@@ -16,9 +16,23 @@ document.addEventListener("htmx:before:request", (event) => {
   body.set("version", form.querySelector("[data-version]").value);
 });
 
+// What could not be saved is said and tried again, until it is: a time that stands there from before would be a lie.
+const AGAIN = 4000; // milliseconds
+const tell = (what) => {
+  for (const notice of document.querySelectorAll("[data-unsaved]")) notice.hidden = notice.dataset.unsaved !== what;
+  document.getElementById("saved")?.toggleAttribute("hidden", Boolean(what));
+};
+const reported = (form, status) => {
+  if (!document.querySelector("[data-unsaved]")) return;
+  const what = status === 401 ? "out" : status >= 500 || !status ? "lost" : "";
+  tell(what);
+  if (what) setTimeout(() => form.isConnected && !busy.get(form) && form.dispatchEvent(new Event("change")), AGAIN);
+};
+
 document.addEventListener("htmx:finally:request", (event) => {
   const form = formOf(event);
   if (!form || !busy.get(form)) return;
+  reported(form, event.detail.ctx.response?.status);
   busy.set(form, busy.get(form) - 1);
   setTimeout(() => { // the next in line begins first
     if (busy.get(form) || !waiting.has(form)) return;

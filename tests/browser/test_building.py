@@ -285,3 +285,25 @@ def test_everybody_can_build_and_nothing_is_cut_off(page: Page, builder: Builder
     assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
     assert page.evaluate(CUT) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_could_not_be_saved_is_said_and_saved_later(browser: Browser, builder: Builder):
+    home = builder.begin(says(builder, "Hi {{name}}"))
+    context = signed_in(browser, builder)
+    page = context.new_page()
+    page.goto(f"{home}/journey")
+    context.set_offline(True)
+    page.get_by_label("Message", exact=True).fill("Hi {{name}}, typed in the tunnel")
+    expect(page.locator("[data-unsaved=lost]")).to_be_visible()
+    expect(page.locator("#saved")).to_be_hidden()
+    context.set_offline(False)
+    expect(page.locator("[data-unsaved=lost]")).to_be_hidden()
+    saved(page)
+    assert kept(builder).steps[0].text == "Hi {{name}}, typed in the tunnel"
+    context.clear_cookies(name=COOKIE)
+    page.get_by_label("Message", exact=True).fill("Hi {{name}}, signed out")
+    expect(page.locator("[data-unsaved=out]")).to_be_visible()
+    context.add_cookies([{"name": COOKIE, "value": "session-of-ana", "url": builder.url}])
+    expect(page.locator("[data-unsaved=out]")).to_be_hidden()
+    assert kept(builder).steps[0].text == "Hi {{name}}, signed out"
+    context.close()

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from campana.store import audit, drafts
+from campana.store import audit, drafts, jobs
 from campana.store.schema import audience
-from campana.store.workbench import Bench, look
+from campana.store.workbench import CHANGE, Bench, look
 from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
 from tests.web.forms import filled, read_forms
 from tests.web.studio import Studio, press
@@ -205,9 +205,14 @@ async def test_a_file_that_cannot_be_used_says_why_and_harms_nobody(studio: Stud
 async def test_name_and_tags_are_kept_and_a_name_is_given_once(studio: Studio):
     await studio.write(drafts.create, studio.workspace_id, "Spring", drafts.Draft(), drafts.Author(None, "x"), 1)
     async with studio.as_user() as http:
-        taken = await http.get(f"{studio.home}/setup/name", params={"name": "  spring "})
+        form = filled((await http.get(f"{studio.home}/setup")).text, "setup")
+        taken = await http.post(f"{studio.home}/setup/name", data={**form, "name": "  spring "})
         assert "Another campaign has this name" in taken.text
-        assert "winter-visits" in (await http.get(f"{studio.home}/setup/name", params={"name": "Winter Visits"})).text
+        kept = await http.post(f"{studio.home}/setup/name", data={**form, "name": "Summer Visits"})
+        assert "summer-visits" in kept.text
+        assert ((await studio.draft()).name, 'name="version" value="2"' in kept.text) == ("Summer Visits", True)
+        late = await http.post(f"{studio.home}/setup/name", data={**form, "name": "Autumn Visits"})
+        assert ("Somebody else changed" in late.text, (await studio.draft()).name) == (True, "Summer Visits")
         refused = await press(http, f"{studio.home}/setup", "setup", name="SPRING", tag="vip")
         assert (refused.status_code, 'value="SPRING"' in refused.text, 'value="vip"' in refused.text) == (422, True, True)
         answer = await press(http, f"{studio.home}/setup", "setup", name="Winter Visits", tag="vip", do="continue")
@@ -253,7 +258,7 @@ async def test_there_is_no_way_to_another_workspace(studio: Studio):
     other = "0" * 32
     async with studio.as_user() as http:
         html = await read(studio, http)
-        for path in ("setup", "setup/name", "audience", "audience/bench", "audience/problems.csv"):
+        for path in ("setup", "audience", "audience/bench", "audience/problems.csv"):
             assert (await http.get(f"/campaigns/{other}/{path}")).status_code == 404
         for path in ("setup", "audience/rows/1", "audience/rows", "audience/read", "audience/quick", "audience/upload"):
             assert (await http.post(f"/campaigns/{other}/{path}", data=filled(html, "f2"))).status_code == 404, path
@@ -261,3 +266,21 @@ async def test_there_is_no_way_to_another_workspace(studio: Studio):
     kept = await studio.world.house.db.read(lambda c: c.scalars(select(audience.c.id)).all())
     assert len(kept) == 1
     assert read_forms(html).fields["f2"]
+
+
+async def test_a_change_whose_process_died_is_told_and_can_be_done_to_its_end(studio: Studio):
+    async with studio.as_user() as http:
+        await read(studio, http)
+        audience_id = (await bench_of(studio)).audience.id
+        house, now = studio.world.house, studio.world.clock.now()
+        await house.db.run(jobs.start, studio.workspace_id, CHANGE, audience_id, now, '"drop:missing"')
+        assert "Change the others too" not in (await http.get(f"{studio.home}/audience")).text  # it may go on
+        studio.world.clock.advance_to(now + jobs.SILENCE)
+        html = (await http.get(f"{studio.home}/audience")).text
+        assert "the program was stopped before all were" in html
+        assert 'name="do" value="drop:missing"' in html
+        path = f"{studio.home}/audience/rows"
+        answer = await press(http, path, path, html, do="drop:missing")
+        assert answer.status_code == 303
+        assert "Change the others too" not in (await http.get(f"{studio.home}/audience")).text
+    assert (await bench_of(studio)).rows[3].flag == "dropped"

@@ -14,14 +14,14 @@ from litestar.response import Redirect
 
 from campana.core.access import Permission
 from campana.core.audience import BadAudience
-from campana.core.campaign import AudienceSpec, tag_of
+from campana.core.campaign import AudienceSpec
 from campana.core.quick_add import LONGEST, read_lines
 from campana.core.reading import Told
 from campana.engine import workbench as benches
 from campana.engine.readings import NotADraft
 from campana.engine.workbench import Unchangeable
 from campana.store import drafts
-from campana.store.drafts import DraftRow, Outdated
+from campana.store.drafts import DraftRow, Outdated, Saved
 from campana.store.uploads import PIECE
 from campana.web.console.audience_form import Wanted, countries, spec_of
 from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
@@ -74,15 +74,19 @@ async def _page(
     )
 
 
-@get("/campaigns/{campaign:str}/setup/name", needs=Permission.EDIT, include_in_schema=False)
-async def check_name(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
-    """What is to be said of a name when its field is left: that it is taken, or the tag that is made from it."""
-    draft = await known_draft(request, campaign)
+@post("/campaigns/{campaign:str}/setup/name", needs=Permission.EDIT, include_in_schema=False)
+async def keep_name(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
+    """Keeps a name as soon as its field is left, so that a file can be uploaded next; what cannot be kept is said."""
+    draft, form = await known_draft(request, campaign), await typed(request)
     if isinstance(draft, Redirect):
         raise NotFoundException
-    name = request.query_params.get("name", "").strip()
+    name, version = form.get("name", ""), form.get("version", "")
     error = await _wrong_name(request, draft, name)
-    return draw(request, "_name_note.html", error=error, tag=draft.default_tag if name == draft.name else tag_of(name))
+    if not error and name != draft.name:
+        answer = await _renamed(request, draft, int(version) if version.isdecimal() and len(version) < 10 else 0, name)
+        error = answer if isinstance(answer, str) else "" if isinstance(answer, Saved) else "changed"
+        draft = draft if error else cast("DraftRow", await known_draft(request, campaign))
+    return draw(request, "_name_kept.html", error=error, tag=draft.default_tag, version=draft.version)
 
 
 async def _wrong_name(request: AnyRequest, draft: DraftRow, name: str) -> str:
