@@ -224,7 +224,7 @@ def test_a_first_visit_weighs_less_than_its_budget(page: Page, context: BrowserC
         session.detach()
 
 
-OPENED = {"progress": "details.as-table summary", "lost": "details.menu summary"}
+OPENED = {"progress": "details.as-table summary", "lost": ".console-top details.menu summary"}
 SCREENS = {
     "empty list": "/campaigns",
     "full list": "/campaigns",
