@@ -17,6 +17,7 @@ from campana.core.ids import Id
 from campana.core.quick_add import read_lines
 from campana.core.reading import Told, mapped
 from campana.core.tally import EMPTY, moved
+from campana.core.workbench import Row
 from campana.engine import workbench
 from campana.engine.readings import NotADraft, Place, Readings
 from campana.engine.workbench import Unchangeable
@@ -65,16 +66,21 @@ class Desk:
         return await self.bench()
 
     async def bench(self, shown: str = "", **page: int) -> Bench:
-        found = await self.db.read(look, self.at.workspace_id, self.at.campaign_id, shown, **{"limit": 100, **page})
+        def both(c: Connection) -> tuple[Bench | None, list[Row]]:
+            """The page and all rows as of one moment: others may be changing them."""
+            seen = look(c, self.at.workspace_id, self.at.campaign_id, shown, **{"limit": 100, **page})
+            there = seen is not None and seen.audience is not None
+            return seen, rows_of(audience_rows.from_number(c, seen.audience.id, "", 0, 10_000)) if there else []
+
+        found, rows = await self.db.read(both)
         assert found is not None
-        await self.is_right(found)
+        self.is_right(found, rows)
         return found
 
-    async def is_right(self, bench: Bench) -> None:
+    def is_right(self, bench: Bench, rows: list[Row]) -> None:
         """The figures are those of a count of the rows."""
         if bench.audience is None or not bench.audience.loaded:
             return
-        rows = rows_of(await self.db.read(audience_rows.from_number, bench.audience.id, "", 0, 10_000))
         counted = moved(EMPTY, bench.audience.spec, [], rows)
         assert replace(counted, fields=bench.audience.summary.fields, changed=bench.audience.summary.changed) == replace(
             bench.audience.summary, refusal=counted.refusal
