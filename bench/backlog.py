@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, String, Table, cast, delete, insert, literal, select, update
 
-from bench.people import COLUMNS, launched, row
+from bench.people import COLUMNS, everybody, launched, row
 from campana.core.ids import Id, new_id
 from campana.core.journey import OUTCOMES, Outcome, Stage
 from campana.core.message import Status
@@ -90,7 +90,7 @@ async def backlog(campana: Installation, people: int, name: str, written_to: boo
     await db.run(audiences.create, audience_id, campana.workspace_id, name, name, json.dumps(COLUMNS), now)
     first_row = {"number": 1, "cells": json.dumps(row(1)), "phone": row(1)[1], "email": None, "issues": None, "left_out": None}
     await db.run(audiences.add_rows, audience_id, [first_row])
-    await db.run(audiences.finish, audience_id, people, people, "{}")
+    await db.run(audiences.finish, audience_id, people, people, everybody(people))
     run_id = await launched(campana, audience_id, name)
     while await db.run(wake.enrol, house, now):
         pass  # one person, and it says that all are enrolled

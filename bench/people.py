@@ -8,8 +8,12 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
+from msgspec.structs import replace
+
 from campana.core.campaign import CampaignFile
 from campana.core.ids import Id, new_id
+from campana.core.tally import EMPTY
 from campana.engine import launch, wake
 from campana.settings import SenderSettings, Settings
 from campana.store import audiences
@@ -59,6 +63,11 @@ async def launched(campana: Installation, audience_id: Id, name: str = "bench") 
     return run_id
 
 
+def everybody(n: int) -> str:
+    """The summary of an audience in which everybody has a phone."""
+    return msgspec.json.encode(replace(EMPTY, rows=n, offered=n, phones=n)).decode()
+
+
 async def enrolled(campana: Installation, n: int) -> Id:
     """The run of a campaign whose N people are enrolled and wait."""
     house, db, now = campana.house, campana.house.db, campana.house.clock.now()
@@ -70,7 +79,7 @@ async def enrolled(campana: Installation, n: int) -> Id:
             for at in range(first, min(n, first + 1000))
         ]
         await db.run(audiences.add_rows, audience_id, rows)
-    await db.run(audiences.finish, audience_id, n, n, "{}")
+    await db.run(audiences.finish, audience_id, n, n, everybody(n))
     run_id = await launched(campana, audience_id)
     while await db.run(wake.enrol, house, house.clock.now()):
         pass
