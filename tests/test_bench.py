@@ -33,8 +33,8 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 def test_every_benchmark_says_its_figures_beside_a_limit(database: str) -> None:
     found = run("bench", "--database", database, "--messages", "60", "--rounds", "1", "--json")
     figures = json.loads(found.stdout)
-    assert {one["name"] for one in figures} == FIGURES
-    for one in figures:
+    assert {one["name"] for one in figures} > FIGURES, "and those of previews and countings"
+    for one in (one for one in figures if one["name"] in FIGURES):
         assert one["reading"]["per_second"] > 0
         assert one["limit_per_second"] > 0
         assert one["reading"]["cpu_us"] > 0
