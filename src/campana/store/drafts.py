@@ -133,13 +133,6 @@ def save(c: Connection, workspace_id: Id, campaign_id: Id, version: int, draft: 
     return _change(c, workspace_id, campaign_id, version, author, now, definition=draft.model_dump_json(by_alias=True))
 
 
-def set_audience(
-    c: Connection, workspace_id: Id, campaign_id: Id, version: int, audience_id: Id | None, author: Author, now: int
-) -> Answer:
-    """The draft's people are those of that audience, when nobody changed it since `version`. The rows of the old one stay."""
-    return _change(c, workspace_id, campaign_id, version, author, now, audience_id=audience_id)
-
-
 def name_taken(c: Connection, workspace_id: Id, name: str, but: Id | None = None) -> bool:
     """Whether another campaign of the workspace, of whatever kind, has that name (contract 5)."""
     found = campaigns.find_by_name(c, workspace_id, name)
