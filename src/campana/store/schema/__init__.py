@@ -9,7 +9,7 @@ from campana.store.schema.audiences import audience, audience_row, job, upload
 from campana.store.schema.base import metadata
 from campana.store.schema.campaigns import campaign, campaign_tag, decision, exchange, flow, message, recipient, run, unit
 from campana.store.schema.contacts import address, contact, contact_channel, suppression
-from campana.store.schema.figures import counter, counter_delta, outbox
+from campana.store.schema.figures import counter, counter_delta, outbox, report_mail, saved_view
 from campana.store.schema.heard import conversation, inbound, inbox, stray, turn
 from campana.store.schema.integrations import integration, seal, sender, template
 from campana.store.schema.workspaces import audit, identity, link, membership, session, throttle, user, workspace
@@ -40,7 +40,9 @@ __all__ = [
     "metadata",
     "outbox",
     "recipient",
+    "report_mail",
     "run",
+    "saved_view",
     "seal",
     "sender",
     "session",

@@ -30,6 +30,7 @@ campaign = Table(
     Column("definition", Text, nullable=False),  # JSON, as people wrote it; of a draft: core.draft.Draft
     Column("version", Integer, nullable=False, server_default=text("1")),  # of two editors, one sees the other's
     Column("audience_id", IdType),  # of a draft
+    Column("owner_id", IdType),  # who made it; NULL on the command line
     Column("changed_by", IdType),
     Column("changed_at", Micros),
     Column("archived_at", Micros),
@@ -67,6 +68,7 @@ run = Table(
     Column("paused_at", Micros),
     Column("finished_at", Micros),
     Column("note", Text),
+    Column("watch", Text),  # JSON of core.canary.Watch: whom it was sent to first, and how that goes; NULL: nothing is watched
     Column("created_at", Micros, nullable=False),
     Index("run_status", "status", "starts_at"),
     Index("run_campaign", "campaign_id"),
@@ -137,6 +139,14 @@ Index(
     recipient.c.id,
     sqlite_where=text("stage < 4"),
     postgresql_where=text("stage < 4"),
+)
+# Those whose journey is over, by what became of them.
+Index(
+    "recipient_over",
+    recipient.c.outcome,
+    recipient.c.id,
+    sqlite_where=text("stage = 4"),
+    postgresql_where=text("stage = 4"),
 )
 
 unit = Table(
@@ -211,6 +221,13 @@ Index(
     sqlite_where=text("ask_at IS NOT NULL"),
     postgresql_where=text("ask_at IS NOT NULL"),
 )
+# What people look for in a run's log: what a vendor said something against, all of it and by its code, and what nobody knows.
+for name, keys, where in (
+    ("message_told", (message.c.run_id, message.c.id), "code IS NOT NULL"),
+    ("message_code", (message.c.run_id, message.c.code, message.c.id), "code IS NOT NULL"),
+    ("message_unknown", (message.c.run_id, message.c.id), "status IN (20, 30)"),
+):
+    Index(name, *keys, sqlite_where=text(where), postgresql_where=text(where))
 
 decision = Table(
     "decision",

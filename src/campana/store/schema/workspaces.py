@@ -16,6 +16,8 @@ workspace = Table(
     Column("zone", Text, nullable=False, server_default=text("'UTC'")),  # in which its times are shown
     Column("hours", Text),  # JSON of core.campaign.Hours: active hours of its campaigns that say nothing else
     Column("email_alpha", Boolean, nullable=False, server_default=text("false")),  # e-mail integrations are offered
+    Column("stopped_at", Micros),  # by the emergency stop: nothing goes out until it is lifted
+    Column("stopped_by", Text),
     Column("created_at", Micros, nullable=False),
 )
 
