@@ -12,7 +12,7 @@ from campana.store.schema.contacts import address, contact, contact_channel, sup
 from campana.store.schema.figures import counter, counter_delta, outbox, report_mail, saved_view
 from campana.store.schema.heard import conversation, inbound, inbox, stray, turn
 from campana.store.schema.integrations import integration, seal, sender, template
-from campana.store.schema.workspaces import audit, identity, link, membership, session, throttle, user, workspace
+from campana.store.schema.workspaces import audit, identity, link, membership, recovery_code, session, throttle, user, workspace
 
 __all__ = [
     "address",
@@ -40,6 +40,7 @@ __all__ = [
     "metadata",
     "outbox",
     "recipient",
+    "recovery_code",
     "report_mail",
     "run",
     "saved_view",

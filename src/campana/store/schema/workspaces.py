@@ -36,6 +36,15 @@ user = Table(
     Column("created_at", Micros, nullable=False),
 )
 
+# What opens an account once, in place of a code of the app that shows them. A row is gone when its code was used.
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("user_id", IdType, ForeignKey("user_account.id"), nullable=False),
+    Column("code_hash", Packed, nullable=False),
+    PrimaryKeyConstraint("user_id", "code_hash"),
+)
+
 # Who an identity provider says it is.
 identity = Table(
     "identity",
@@ -114,4 +123,6 @@ audit = Table(
     Column("details", Text, nullable=False, server_default=text("'{}'")),  # JSON, without secrets
     Column("address", Text, nullable=False, server_default=text("''")),
     Index("audit_workspace", "workspace_id", "id"),
+    Index("audit_who", "workspace_id", "who", "id"),
+    Index("audit_what", "workspace_id", "what", "id"),
 )

@@ -90,6 +90,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("audit", schema=None) as batch_op:
         batch_op.create_index("audit_workspace", ["workspace_id", "id"], unique=False)
+        batch_op.create_index("audit_who", ["workspace_id", "who", "id"], unique=False)
+        batch_op.create_index("audit_what", ["workspace_id", "what", "id"], unique=False)
 
     op.create_table(
         "campaign",
@@ -502,6 +504,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("issuer", "subject", name=op.f("identity_pkey")),
     )
     op.create_table(
+        "recovery_code",
+        sa.Column("user_id", IdType(), nullable=False),
+        sa.Column("code_hash", Packed(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("recovery_code_user_id_fkey")),
+        sa.PrimaryKeyConstraint("user_id", "code_hash", name=op.f("recovery_code_pkey")),
+    )
+    op.create_table(
         "membership",
         sa.Column("workspace_id", IdType(), nullable=False),
         sa.Column("user_id", IdType(), nullable=False),
@@ -639,6 +648,7 @@ def downgrade() -> None:
         batch_op.drop_index("membership_user")
 
     op.drop_table("membership")
+    op.drop_table("recovery_code")
     op.drop_table("identity")
     op.drop_table("campaign_tag")
     op.drop_table("workspace")
@@ -711,6 +721,8 @@ def downgrade() -> None:
     op.drop_table("contact")
     op.drop_table("campaign")
     with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.drop_index("audit_what")
+        batch_op.drop_index("audit_who")
         batch_op.drop_index("audit_workspace")
 
     op.drop_table("audit")
