@@ -8,7 +8,9 @@ import pytest
 
 from campana.core.draft import Draft, DraftStep
 from campana.store import accounts, suppressions, templates
+from campana.web.console.page import number
 from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
+from tests.web.forms import filled
 from tests.web.studio import PEOPLE, Studio, options, press
 
 
@@ -224,8 +226,6 @@ async def test_of_two_editors_the_second_may_keep_theirs_or_take_the_others(stud
 async def test_a_part_of_the_page_gets_parts(http, studio):
     await built(http, studio)
     page = (await http.get(f"{studio.home}/journey")).text
-    from tests.web.forms import filled
-
     data = filled(page, "journey", s1__text="Hello {{name}}")
     answer = await http.post(f"{studio.home}/journey", data=data, headers={"HX-Request": "true"})
     assert "<html" not in answer.text
@@ -257,3 +257,24 @@ async def test_a_draft_of_another_workspace_is_not_there(http, studio):
     assert (await http.get(f"/campaigns/{'0' * 32}/journey")).status_code == 404
     assert (await http.get("/campaigns/none/journey")).status_code == 404
     assert len(PEOPLE) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("12", 12), (" 7 ", 7), ("", 0), ("²", 0), ("٣", 0), ("-1", 0), ("1" * 5000, 0), ("2147483648", 0), (None, 0), ("1.5", 0)],
+)
+def test_a_number_of_a_form_is_one_or_none(text, found):
+    assert number(text) == found
+
+
+@pytest.mark.parametrize("odd", ["²", "1" * 5000, "-1", "٣"])
+async def test_odd_numbers_break_no_page(http, studio, odd):
+    await built(http, studio)
+    path = f"{studio.home}/journey"
+    assert (await http.get(path, params={"as": odd})).status_code == 200
+    for page, form in ((path, "journey"), (f"{studio.home}/review", "review"), (f"{studio.home}/setup", "setup")):
+        typed = filled((await http.get(page)).text, form)
+        typed |= {"version": odd, "s1.deadline": odd, "s1.after": odd, "do": f"mine:{odd}"}
+        assert (await http.post(page, data=typed)).status_code < 500
+    for page in (f"/campaigns?page={odd}", f"{studio.home}/audience?from={odd}&edit={odd}&until={odd}&done=save:{odd}"):
+        assert (await http.get(page)).status_code == 200

@@ -70,10 +70,10 @@ def _row(*where: ColumnElement[bool]) -> Any:
 
 
 def _asked(c: Connection, audience_id: Id, asked: str) -> Any:
-    digits = "".join(sign for sign in asked if sign.isdigit())
+    digits = "".join(sign for sign in asked if sign in "0123456789")
     if not asked:
         return None
-    if asked.isdigit() and len(asked) < 8:
+    if asked.isascii() and asked.isdigit() and len(asked) < 8:
         return c.execute(_row(R.audience_id == audience_id, R.number == int(asked))).first()
     if "@" in asked:
         return c.execute(_row(R.audience_id == audience_id, R.email == asked.lower())).first()

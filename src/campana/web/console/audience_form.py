@@ -16,7 +16,7 @@ from campana.core.campaign import AudienceSpec
 from campana.core.reading import EMAIL, FIELD, IGNORE, PHONE, Found, Told, mapped
 from campana.core.workbench import Row
 from campana.store.audience_rows import ALL, PROBLEMS
-from campana.web.console.page import AnyRequest
+from campana.web.console.page import AnyRequest, number
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 ENCODINGS = ("utf-8", "utf-16", "cp1252", "iso-8859-1", "iso-8859-15", "cp850", "mac_roman")
@@ -42,10 +42,10 @@ class Wanted:
         shown = str(asked.get("show", ""))
         return cls(
             shown if shown in (PROBLEMS, *KINDS) else ALL,
-            max(1, _number(asked.get("from"))),
-            _number(asked.get("until")),
-            _number(asked.get("edit")),
-            _number(asked.get("poll")),
+            max(1, number(asked.get("from"))),
+            number(asked.get("until")),
+            number(asked.get("edit")),
+            number(asked.get("poll")),
         )
 
     def query(self, **changes: Any) -> str:
@@ -57,10 +57,6 @@ class Wanted:
         named |= {"edit": wanted.edit or "", "poll": wanted.poll or ""}
         asked = urlencode({name: value for name, value in named.items() if value})
         return f"?{asked}" if asked else ""
-
-
-def _number(text: Any) -> int:
-    return int(text) if str(text).isdecimal() and len(str(text)) < 10 else 0
 
 
 def told_of(form: Mapping[str, Any], found: Found | None, spec: AudienceSpec) -> tuple[Told, AudienceSpec]:

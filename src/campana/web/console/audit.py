@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from campana.core.access import Permission
 from campana.store import audit
-from campana.web.console.page import AnyRequest, Desk, draw, preference
+from campana.web.console.page import AnyRequest, Desk, draw, number, preference
 from campana.web.visitor import Visitor
 
 PAGE = 50
@@ -23,10 +23,10 @@ async def audit_page(request: AnyRequest) -> Response[Any]:
         return answer
     asked = request.query_params
     who, what, page = asked.get("who", ""), asked.get("what", ""), asked.get("page", "")
-    number = int(page) if page.isascii() and page.isdigit() and 0 < len(page) < 6 else 1
+    at = max(1, number(page, 99_999))
 
     def look(c: Connection) -> Any:
-        workspace_id, offset = Visitor.of(request).workspace_id, (max(1, number) - 1) * PAGE
+        workspace_id, offset = Visitor.of(request).workspace_id, (at - 1) * PAGE
         return audit.entries(c, workspace_id, who, what, offset, PAGE + 1), audit.known(c, workspace_id)
 
     found, (people, deeds) = await Desk.of(request).console.read(look)
@@ -37,7 +37,7 @@ async def audit_page(request: AnyRequest) -> Response[Any]:
 
     shown = {
         "entries": found[:PAGE],
-        "newer": url(number - 1) if number > 1 else "",
-        "older": url(number + 1) if found[PAGE:] else "",
+        "newer": url(at - 1) if at > 1 else "",
+        "older": url(at + 1) if found[PAGE:] else "",
     }
     return draw(request, "audit.html", who=who, what=what, people=people, deeds=deeds, **shown)

@@ -18,7 +18,7 @@ from campana.core.ids import Id
 from campana.store import reports
 from campana.store.reports import CampaignLine
 from campana.web.access import while_signed_in
-from campana.web.console.page import AnyRequest, Desk, draw, language_of, preference
+from campana.web.console.page import AnyRequest, Desk, draw, language_of, number, preference
 from campana.web.live import Topic, message, named
 from campana.web.visitor import Visitor
 
@@ -48,7 +48,7 @@ class Wanted:
             status if status in STATUSES else "",
             asked.get("tag", "").strip()[:200],
             asked.get("q", "").strip()[:200],
-            max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 6 else 1,
+            max(1, number(page, 99_999)),
         )
 
     def __bool__(self) -> bool:

@@ -22,7 +22,7 @@ from campana.store.drafts import Answer, DraftRow, Outdated
 from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
 from campana.web.console.journey_form import TooLong, read_steps, rearranged, touched
 from campana.web.console.journey_view import JourneyView, Material, make_view, read_material
-from campana.web.console.page import AnyRequest, Desk, Refused, draw, preference
+from campana.web.console.page import AnyRequest, Desk, Refused, draw, number, preference
 from campana.web.visitor import Visitor
 
 
@@ -48,8 +48,8 @@ async def save_journey(request: AnyRequest, campaign: FromPath[str]) -> Response
     do = str(form.get("do", ""))
     what, _, which = do.partition(":")
     person = which if what == "as" else str(form.get("as", "")).strip()
-    known, _, number = str(form.get("found", "")).rpartition("=")
-    material = await _material(request, campaign, number if known == person else person)  # nobody is searched for twice
+    known, _, found = str(form.get("found", "")).rpartition("=")
+    material = await _material(request, campaign, found if known == person else person)  # nobody is searched for twice
     if material.row is None:
         return await _not_a_draft(request, campaign)
     try:
@@ -57,7 +57,7 @@ async def save_journey(request: AnyRequest, campaign: FromPath[str]) -> Response
     except TooLong as error:
         raise Refused(str(error)) from None
     arranged = rearranged(draft, do)
-    version = int(which) if what == "mine" and which.isdecimal() else _number(form.get("version"))
+    version = number(which if what == "mine" else form.get("version"))
     answer = await _save(request, material.row, version, arranged or draft)
     if answer is None:
         return await _not_a_draft(request, campaign)
@@ -126,10 +126,6 @@ async def _not_a_draft(request: AnyRequest, campaign: str) -> Response[Any]:
     if "hx-request" in request.headers:
         return Response("", headers={"HX-Redirect": found.url, "cache-control": "no-store"})
     return found
-
-
-def _number(text: Any) -> int:
-    return int(text) if str(text).isdecimal() and len(str(text)) < 10 else 0
 
 
 # --- a test message ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from campana.core.draft import LONGEST, MOST_HOURS, Draft, DraftStep, add_step, move_step, remove_step, with_steps
+from campana.web.console.page import number
 
 HERE = ".here"  # says that the form shows a step, and of which kind it is
 OWN = "own"  # of a template's field: a text of one's own instead of a column
@@ -42,7 +43,6 @@ def _step(step: DraftStep, form: Mapping[str, Any]) -> DraftStep:
     text = said("text", step.text).replace("\r\n", "\n")
     if len(text) > LONGEST:
         raise TooLong(f"The text has {len(text)} characters; {LONGEST} are possible. Shorten it.")
-    deadline = said("deadline")
     return step.model_copy(
         update={
             "on": step.kind == "primary" or f"{step.key}.on" in form,
@@ -51,8 +51,8 @@ def _step(step: DraftStep, form: Mapping[str, Any]) -> DraftStep:
             "template": template[:512],
             "language": language[:35],
             "values": _values(step, form),
-            "deadline": int(deadline) if deadline.isdecimal() and 1 <= int(deadline) <= MOST_HOURS else None,
-            "after": int(said("after")) if said("after") in {"1", "2", "3", "4", "5", "6", "7"} else step.after,
+            "deadline": number(said("deadline"), MOST_HOURS) or None,
+            "after": number(said("after"), 7) or step.after,
         }
     )
 

@@ -35,6 +35,7 @@ THEMES = ("system", "light", "dark")
 ANYWHERE = "UTC"
 ENVIRONMENTS = 24  # a language and a zone each
 A_YEAR = 365 * 86_400
+MOST = 2**31 - 1  # the greatest number that a column holds
 AnyRequest = Request[Any, Any, Any]
 Noting = Callable[[Connection], None]
 
@@ -157,6 +158,13 @@ async def typed(request: AnyRequest, longest: int = 2000) -> dict[str, str]:
     form = await request.form()
     texts = {name: value[:longest] for name, value in form.items() if isinstance(value, str)}
     return {name: value if "password" in name else value.strip() for name, value in texts.items()}
+
+
+def number(text: object, most: int = MOST) -> int:
+    """The whole number that a form or an address names; 0 when it names none, or one greater than `most`."""
+    digits = str(text).strip()
+    found = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 12 else 0
+    return found if found <= most else 0
 
 
 def draw(request: AnyRequest, template: str, *, status: int = 200, **values: Any) -> Response[str]:

@@ -25,7 +25,7 @@ from campana.store import campaigns, drafts, jobs
 from campana.store.drafts import DraftRow, Outdated, Saved
 from campana.web.console import i18n
 from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
-from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_of, preference
+from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_of, number, preference
 from campana.web.console.progress import known
 from campana.web.console.review_view import Material, ReviewView, counted, make_view, read_material
 from campana.web.visitor import Visitor
@@ -60,7 +60,7 @@ async def save_review(request: AnyRequest, campaign: FromPath[str]) -> Response[
         return cast("Response[Any]", await known_draft(request, campaign))
     row = material.row
     draft = read_choices(row.draft, form, days)
-    version = int(which) if what == "mine" and which.isdecimal() else _number(form.get("version"))
+    version = number(which if what == "mine" else form.get("version"))
     answer = await _save(request, row, version, draft)
     if answer is None:
         return Redirect(home_of(row.id), status_code=303)
@@ -89,7 +89,7 @@ async def launch(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     row, home = material.row, home_of(campaign_id)
     now, house = Desk.of(request).console.clock.now(), house_of(request)
     view = make_view(material, row, row.draft, house.channels, now)
-    if _number(form.get("version")) != row.version:
+    if number(form.get("version")) != row.version:
         return Redirect(f"{home}/review?changed=1", status_code=303)
     if view.blockers:
         return Redirect(f"{home}/review", status_code=303)
@@ -170,10 +170,6 @@ async def _save(request: AnyRequest, row: DraftRow, version: int, draft: Draft) 
     facts = (workspace_of(request), row.id, version, draft, author_of(request), console.clock.now())
     answer: drafts.Answer = await console.write(drafts.save, *facts)
     return answer
-
-
-def _number(text: Any) -> int:
-    return int(text) if str(text).isdecimal() and len(str(text)) < 10 else 0
 
 
 async def _counted(request: AnyRequest, material: Material, row: DraftRow, draft: Draft, **more: Any) -> ReviewView:

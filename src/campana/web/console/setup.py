@@ -25,7 +25,7 @@ from campana.store.drafts import DraftRow, Outdated, Saved
 from campana.store.uploads import PIECE
 from campana.web.console.audience_form import Wanted, countries, spec_of
 from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
-from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_of, preference, typed
+from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_of, number, preference, typed
 from campana.web.console.workbench import BenchView, noted, place_of, readings_of, view_of
 
 NAME = 200
@@ -83,7 +83,7 @@ async def keep_name(request: AnyRequest, campaign: FromPath[str]) -> Response[An
     name, version = form.get("name", ""), form.get("version", "")
     error = await _wrong_name(request, draft, name)
     if not error and name != draft.name:
-        answer = await _renamed(request, draft, int(version) if version.isdecimal() and len(version) < 10 else 0, name)
+        answer = await _renamed(request, draft, number(version), name)
         error = answer if isinstance(answer, str) else "" if isinstance(answer, Saved) else "changed"
         draft = draft if error else cast("DraftRow", await known_draft(request, campaign))
     return draw(request, "_name_kept.html", error=error, tag=draft.default_tag, version=draft.version)
@@ -110,7 +110,7 @@ async def save_setup(request: AnyRequest, campaign: FromPath[str]) -> Response[A
     keep = Typed(name, tag)
     if error := await _wrong_name(request, draft, name):
         return await _page(request, draft, Typed(name, tag, errors={"name": error}), 422)
-    version = int(which) if do == "mine" and which.isdecimal() else int(form.get("version", "0") or 0)
+    version = number(which if do == "mine" else form.get("version"))
     if name != draft.name:
         answer = await _renamed(request, draft, version, name)
         if isinstance(answer, str):

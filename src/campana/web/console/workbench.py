@@ -40,7 +40,7 @@ from campana.web.console.audience_form import (
 )
 from campana.web.console.csv_files import lines, sent
 from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
-from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_of, preference
+from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_of, number, preference
 from campana.web.visitor import Visitor
 
 WHATS = ("save", "drop", "restore", "accept")
@@ -129,8 +129,8 @@ class BenchView:
 
     def focus(self) -> tuple[int, int] | None:
         """The cell to go on with: the first that is open, below the row that was just changed if there is one."""
-        verb, _, number = self.done.partition(":")
-        after = int(number) if verb in WHATS and number.isdecimal() else 0
+        verb, _, which = self.done.partition(":")
+        after = number(which) if verb in WHATS else 0
         if not after and not self.wanted.edit:
             return None
         rows = [row for row in self.b.rows if (row.number > after and not self.wanted.edit) or row.number == self.wanted.edit]
