@@ -110,3 +110,11 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     refuse(tmp_path / "nowhere" / "campana.db", "Make its folder")
+
+
+def test_a_file_of_people_is_kept_on_postgresql_without_packing_it_first(engine: Engine) -> None:
+    migrate(engine)
+    with engine.connect() as connection:
+        kept = "SELECT attstorage FROM pg_attribute WHERE attrelid = 'upload'::regclass AND attname = 'body'"
+        if connection.dialect.name == "postgresql":  # SQLite packs nothing
+            assert connection.scalar(text(kept)) in ("e", b"e")
