@@ -19,6 +19,7 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from campana.web.access import NobodyYet, NotAllowed, base_of, entrance, entrance_for, guard, require_needs, wants_page
+from campana.web.asking import PlainRequest
 from campana.web.bodies import bounded
 from campana.web.console import (
     account,
@@ -69,6 +70,7 @@ ROUTES = (
     account.change_password,
     account.new_second_factor,
     account.set_second_factor,
+    account.new_recovery_codes,
     account.drop_second_factor,
     account.end_session,
     account.end_others,
@@ -195,6 +197,7 @@ def _pages(desk: Desk, secret: str) -> ASGIApp:
     require_needs(ROUTES)
     return Litestar(
         route_handlers=list(ROUTES),
+        request_class=PlainRequest,
         guards=[guard],
         before_request=same_workspace,
         state=State({"desk": desk}),
@@ -280,6 +283,8 @@ def _other_workspace(request: AnyRequest, error: OtherWorkspace) -> Response[Any
 
 
 def _crashed(request: AnyRequest, error: Exception) -> Response[Any]:
+    if isinstance(error, UnicodeError) or (type(error) is LookupError and "encoding" in str(error)):
+        return draw(request, "error.html", status=400, code=400, sentence="")  # a form in an encoding that it is not in
     route = request.scope.get("path_template", "")  # an address may hold what opens an account
     log.error("a page failed", route=route, exc_info=error)
     return draw(request, "error.html", status=500, code=500, sentence="")
