@@ -22,6 +22,7 @@ from campana.engine import workbench
 from campana.engine.readings import NotADraft, Place, Readings
 from campana.engine.workbench import Unchangeable
 from campana.sources.forms import Limits
+from campana.sources.table import Reader
 from campana.store import audience_rows, campaigns, drafts, jobs
 from campana.store.drafts import Author
 from campana.store.schema import audience, audience_row, upload
@@ -341,6 +342,23 @@ async def test_what_is_too_large_or_no_table_is_refused_in_words(desk: Desk) -> 
     assert "no table" in (bench.audience.trouble or "")
     with pytest.raises(Unchangeable, match="still being read"):
         await desk.change(1, "drop")
+
+
+async def test_what_was_made_ready_for_a_file_ends_with_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Noted(Reader):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self._process)
+
+    monkeypatch.setattr("campana.engine.readings.Reader", Noted)
+    with pytest.raises(BadAudience):
+        await desk.upload("phone\n" + "x" * 100_000)
+    await desk.loaded()
+    await desk.upload()
+    await desk.readings.close()
+    assert [process.poll() is None for process in made] == [False] * 3
 
 
 async def test_a_draft_without_a_file_has_none_to_read_again(desk: Desk) -> None:

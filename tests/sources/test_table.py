@@ -18,6 +18,7 @@ from campana.core.audience import BadAudience, Need, Summary
 from campana.core.campaign import AudienceSpec
 from campana.sources import table, workbook
 from campana.sources.forms import CHUNK, Limits
+from campana.sources.reader import FIRST
 from campana.sources.table import BadTable, LoadedRow, Opened, TableOptions, fingerprint, inspect, load_checked, look, rows
 
 GOLDEN = Path(__file__).parents[1] / "data/audiences"
@@ -286,6 +287,7 @@ def test_rows_come_in_chunks_and_all_of_them(write: Write) -> None:
     sizes = [len(part) for part in parts if isinstance(part, list)]
     assert sum(sizes) == CHUNK * 2 + 10
     assert max(sizes) <= CHUNK
+    assert sizes[0] == FIRST  # they are shown while the others are still being read
     assert isinstance(parts[-1], Summary)
     assert parts[-1].rows == CHUNK * 2 + 10
 

@@ -25,7 +25,7 @@ from campana.core.reading import Attempt, Found, Reading, Told
 from campana.engine.house import House
 from campana.engine.load import close, discard_audience, discard_upload, store_rows
 from campana.sources.forms import Limits, TableOptions
-from campana.sources.table import Opened, Reached, load_checked
+from campana.sources.table import Opened, Reached, Reader, load_checked
 from campana.store import audiences, jobs, uploads
 from campana.store.database import Priority
 from campana.store.workbench import IMPORT
@@ -77,6 +77,7 @@ class Readings:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._paths: set[Path] = set()
+        self._readers: set[Reader] = set()  # that were made ready for a file
 
     def forget_others(self, everything: bool = False) -> None:
         """The files that a killed process left in the folder are gone: those a day old, or all when no other process is there."""
@@ -93,6 +94,8 @@ class Readings:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for path in list(self._paths):
             self._remove(path)
+        for reader in list(self._readers):
+            self._stop(reader)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Work that goes on when whoever asked for it is gone."""
@@ -107,15 +110,16 @@ class Readings:
         self, at: Place, name: str, pieces: AsyncIterator[bytes], told: Told, spec: AudienceSpec, note: Note
     ) -> asyncio.Task[None]:
         """Keeps a file and begins to read it. Raises BadAudience when it is too large, NotADraft when there is none."""
-        path, upload_id = self._path(), new_id(self.house.clock.now())
+        path, upload_id, reader = self._path(), new_id(self.house.clock.now()), await self._ready()
         try:
             await self._keep(path, upload_id, pieces)
             work = await self.house.db.run(self._begin, at, name, upload_id, told, spec, note)
         except BaseException:
             self._remove(path)
+            self._stop(reader)
             await discard_upload(self.house, upload_id)
             raise
-        return self.spawn(self._read(work, path))
+        return self.spawn(self._read(work, path, reader))
 
     async def again(self, at: Place, told: Told, spec: AudienceSpec, note: Note) -> asyncio.Task[None]:
         """Begins to read the draft's file again, in another way. Raises BadAudience when there is no file to read."""
@@ -154,6 +158,19 @@ class Readings:
             self._paths.add(Path(file.name))
             return Path(file.name)
 
+    async def _ready(self) -> Reader | None:
+        """What reads the file gets ready while the file comes in, unless others are read before it."""
+        if self._turns.locked():
+            return None
+        reader = await asyncio.to_thread(Reader)
+        self._readers.add(reader)
+        return reader
+
+    def _stop(self, reader: Reader | None) -> None:
+        if reader is not None:
+            reader.stop()
+            self._readers.discard(reader)
+
     def _remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
         self._paths.discard(path)
@@ -188,13 +205,13 @@ class Readings:
 
     # --- the reading --------------------------------------------------------------------------------------------------------
 
-    async def _read(self, work: Work, path: Path | None) -> None:
+    async def _read(self, work: Work, path: Path | None, reader: Reader | None = None) -> None:
         """Reads to the end, or says in the job why not."""
         beating = asyncio.create_task(self._beat(work.job_id))
         try:
             async with self._turns:
                 path = path or await self._fetch(work.upload_id)
-                await self._fill(work, path)
+                await self._fill(work, path, reader)
         except BadAudience as error:
             await self._fail(work, str(error))
         except Exception:
@@ -204,6 +221,7 @@ class Readings:
             beating.cancel()
             if path is not None:
                 self._remove(path)
+            self._stop(reader)
         if work.before is not None:
             await self._forget(work.before)
 
@@ -213,12 +231,12 @@ class Readings:
             with contextlib.suppress(Exception):  # the next one tries again
                 await self.house.db.run(jobs.beat, job_id, None, None, self.house.clock.now())
 
-    async def _fill(self, work: Work, path: Path) -> None:
+    async def _fill(self, work: Work, path: Path, reader: Reader | None) -> None:
         told, db = work.attempt.told, self.house.db
         options = TableOptions(
             told.encoding, told.separator, told.header, told.sheet, self.limits, told.ignored, dict(told.renamed)
         )
-        parts = load_checked(path, AudienceSpec.model_validate(work.attempt.spec), options, reached=True)
+        parts = load_checked(path, AudienceSpec.model_validate(work.attempt.spec), options, reached=True, reader=reader)
         try:
             while (part := await asyncio.to_thread(next, parts, None)) is not None:
                 if isinstance(part, Opened):

@@ -19,6 +19,7 @@ from campana.sources.table import LENGTH, Job, LoadedRow, Opened, Reached, Table
 
 ENCODE = msgspec.msgpack.Encoder().encode
 JSON = msgspec.json.Encoder().encode
+FIRST = 500
 NO_HEADER = " The first row looks like a person: put the names of the columns above it, or say which column is which."
 
 
@@ -52,7 +53,8 @@ def _names(info: TableInfo, kept: Sequence[int], options: TableOptions) -> list[
 def _checked(
     info: TableInfo, path: Path, checker: Checker, kept: Sequence[int], shares: list[float]
 ) -> Iterator[list[LoadedRow]]:
-    """Numbers count from 1 below the header; blank rows have a number but are nobody."""
+    """Numbers count from 1 below the header; blank rows have a number but are nobody. The first few are handed over at once:
+    somebody waits to see what is wrong with them."""
     number, check, width = 0, checker.check, len(info.header)
     whole = len(kept) == width
     for chunk in rows(path, info, shares.append):
@@ -66,7 +68,7 @@ def _checked(
                 row = _stored(check(number, raw))
                 loaded.append(row)
                 size += len(row["cells"])
-                if size > CHUNK_BYTES:
+                if size > CHUNK_BYTES or number == FIRST:
                     yield loaded
                     loaded, size = [], 0
         if loaded:

@@ -3,6 +3,7 @@ its own, so that no file, however broken, harms the one that serves. `inspect` a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import struct
@@ -26,6 +27,7 @@ __all__ = [
     "LoadedRow",
     "Opened",
     "Reached",
+    "Reader",
     "TableInfo",
     "TableOptions",
     "fingerprint",
@@ -193,38 +195,64 @@ Part = Opened | list[LoadedRow] | Reached | Summary
 
 
 def load_checked(
-    path: Path, spec: AudienceSpec, options: TableOptions | None = None, needs: Sequence[Need] = (), reached: bool = False
+    path: Path,
+    spec: AudienceSpec,
+    options: TableOptions | None = None,
+    needs: Sequence[Need] = (),
+    reached: bool = False,
+    reader: Reader | None = None,
 ) -> Generator[Part, None, None]:
     """First an Opened, then rows in chunks (each followed by a Reached when asked for), at last the Summary. Read and checked in
     a process of its own, which never runs ahead by more than a chunk and ends when this iterator is closed. Raises BadAudience
     (or BadTable) with a sentence."""
-    return _read_elsewhere(Job(os.fsencode(path), options or TableOptions(), spec.model_dump(), list(needs), reached))
+    job = Job(os.fsencode(path), options or TableOptions(), spec.model_dump(), list(needs), reached)
+    return _read_elsewhere(job, reader)
 
 
-def _read_elsewhere(job: Job) -> Generator[Part, None, None]:
-    home = str(Path(campana.__file__).parent.parent)
-    path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
-    with tempfile.TemporaryFile() as complaints:
-        reader = subprocess.Popen(
+class Reader:
+    """A process that reads one table. It takes a moment to get ready, which may be while the file is still on its way."""
+
+    def __init__(self) -> None:
+        home = str(Path(campana.__file__).parent.parent)
+        path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "campana.sources.reader"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=self._complaints,
             env={**os.environ, "PYTHONPATH": path},
         )
-        assert reader.stdin is not None  # noqa: S101 - it is a pipe
-        assert reader.stdout is not None  # noqa: S101 - so is it
+
+    def parts(self, job: Job) -> Iterator[Part]:
+        """All parts of its one job."""
+        process = self._process
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        assert process.stdout is not None  # noqa: S101 - so is it
         try:
-            reader.stdin.write(msgspec.msgpack.encode(job))
-            reader.stdin.close()
-            yield from _parts(reader.stdout)
+            process.stdin.write(msgspec.msgpack.encode(job))
+            process.stdin.close()
+            yield from _parts(process.stdout)
         except (EOFError, BrokenPipeError):
-            complaints.seek(0)
-            raise BadTable(CRASHED) from RuntimeError(complaints.read().decode(errors="replace")[-2000:])
-        finally:
-            reader.kill()
-            reader.stdout.close()
-            reader.wait()
+            self._complaints.seek(0)
+            raise BadTable(CRASHED) from RuntimeError(self._complaints.read().decode(errors="replace")[-2000:])
+
+    def stop(self) -> None:
+        """The process is gone, whatever it was doing. A second time changes nothing."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout, self._complaints):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):  # what was not handed over is not wanted any more
+                    pipe.close()
+        self._process.wait()
+
+
+def _read_elsewhere(job: Job, reader: Reader | None = None) -> Generator[Part, None, None]:
+    reader = reader or Reader()
+    try:
+        yield from reader.parts(job)
+    finally:
+        reader.stop()
 
 
 def _parts(pipe: IO[bytes]) -> Iterator[Part]:
