@@ -12,6 +12,9 @@ from campana.store.dialect import insert_many, upsert
 from campana.store.schema import counter, counter_delta
 
 
+MINUTE, QUARTER = "minute:", "quarter:"  # and a number: minutes since 1970, and quarters of an hour
+
+
 class Tally:
     """Counts of one transaction, gathered and written once."""
 
@@ -30,7 +33,10 @@ class Tally:
 
 
 def fold(c: Connection, at_most: int = 5000) -> int:
-    """Adds deltas to the counters. Returns how many deltas it took."""
+    """Adds deltas to the counters. Returns how many deltas it took.
+
+    Minutes are added to their quarter of an hour too: days are summed from those, as every zone's day begins with one.
+    """
     oldest = select(counter_delta.c.number).order_by(counter_delta.c.number).limit(at_most).scalar_subquery()
     # Exactly those that are added are removed: on PostgreSQL a lower number may be committed after a higher one.
     taken = delete(counter_delta).where(counter_delta.c.number.in_(oldest))
@@ -40,6 +46,8 @@ def fold(c: Connection, at_most: int = 5000) -> int:
     sums: Counter[tuple[Id, str]] = Counter()
     for run_id, key, n in rows:
         sums[run_id, key] += n
+        if key.startswith(MINUTE):
+            sums[run_id, f"{QUARTER}{int(key.removeprefix(MINUTE)) // 15}"] += n
     statement = upsert(c, counter)
     c.execute(
         statement.on_conflict_do_update(index_elements=["run_id", "key"], set_={"n": counter.c.n + statement.excluded.n}),

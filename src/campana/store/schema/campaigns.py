@@ -72,6 +72,7 @@ run = Table(
     Column("created_at", Micros, nullable=False),
     Index("run_status", "status", "starts_at"),
     Index("run_campaign", "campaign_id"),
+    Index("run_started", "workspace_id", "started_at"),
 )
 
 flow = Table(

@@ -63,9 +63,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("report_mail_pkey")),
     )
     op.create_index("report_mail_due", "report_mail", ["active", "next_at"])
+    op.create_index("run_started", "run", ["workspace_id", "started_at"])
 
 
 def downgrade() -> None:
+    op.drop_index("run_started", "run")
     op.drop_table("report_mail")
     op.drop_table("saved_view")
     for name, table, _, _ in INDEXES:
