@@ -8,7 +8,8 @@ import re
 import pytest
 from sqlalchemy import event, func, select
 
-from campana.core.draft import Draft, DraftStep
+from campana.core.campaign import Hours
+from campana.core.draft import Draft, DraftStep, Schedule
 from campana.engine import launch, workbench
 from campana.engine.readings import Place
 from campana.store import audiences, audit, campaigns, drafts, jobs
@@ -337,3 +338,65 @@ async def test_a_launch_looks_at_the_figures_and_not_at_every_row(http, studio):
         event.remove(engine, "before_cursor_execute", listen)
     at = next(at for at, statement in enumerate(said) if statement.startswith("INSERT INTO run "))
     assert not [statement for statement in said[:at] if "FROM audience_row" in statement]
+
+
+# --- what is told leads to its field ----------------------------------------------------------------------------------------
+
+
+async def dead_ways(http, html: str, here: str) -> list[str]:
+    """The links among the checks of a page that lead to nothing."""
+    checks = html[html.index('id="checks"') : html.index('id="estimate-h"')]
+    ways, dead = re.findall(r'href="([^"#]*)#([^"]*)"', checks), []
+    assert ways
+    for path, anchor in ways:
+        page = await http.get(path or here)
+        if page.status_code != 200 or f'id="{anchor}"' not in page.text:
+            dead.append(f"{path}#{anchor}")
+    return dead
+
+
+def by_template(studio, key: str, kind: str, **values: str) -> DraftStep:
+    facts = {"template": "visit_reminder", "language": "en_US", "values": values}
+    return DraftStep(key=key, kind=kind, sender=studio.senders["wa"], **facts)
+
+
+async def test_every_check_leads_to_its_field_and_names_its_step(http, studio):
+    long, path = "Hi {{plan}} " + "x" * 500, f"{studio.home}/review"
+    steps = (
+        by_template(studio, "s1", "primary", first_name="{{plan}}", appointment_date="{{gone}}"),
+        DraftStep(key="s2", kind="fallback", sender=studio.senders["sms"], text=long),
+        DraftStep(key="s3", kind="fallback"),
+        by_template(studio, "s4", "follow_up", first_name="{{name}}"),
+        by_template(studio, "s5", "follow_up"),
+    )
+    later = Schedule(when="later", date="2020-01-01", time="09:00", zone="UTC")
+    hours = Hours(zone="UTC").model_copy(update={"zone": "Mars/Olympus"})
+    await studio.begin(Draft(steps=steps, schedule=later, when="own", hours=hours), name="Much to tell")
+    path = f"{studio.home}/review"
+    page = await counted(http, studio)
+    assert await dead_ways(http, page, path) == []
+    told = words(page)
+    assert "Primary message: The audience has no column “gone”." in told
+    assert "Fallback 2: Choose what the message is sent with." in told
+    assert "Fallback 1: The longest text takes" in told
+    assert "Follow-up 1 , Follow-up 2 : Choose what fills" in told
+    assert f'href="{studio.home}/journey#s5-value-appointment_date"' in page
+    asked = await press(http, path, "review", do="launch")
+    assert "Primary message: The audience has no column “gone”." in words(asked.text[asked.text.index('class="summary"') :])
+
+
+async def test_a_column_that_is_empty_is_told_once_with_the_way_to_each_step(http, studio):
+    template = by_template(studio, "s1", "primary", first_name="{{plan}}", appointment_date="Monday")
+    text = DraftStep(key="s2", kind="fallback", sender=studio.senders["sms"], text="Hi {{plan}}")
+    await studio.begin(Draft(steps=(template, text)), name="Empty in two")
+    page = await counted(http, studio)
+    assert "Primary message , Fallback : “plan” is empty for 1 person." in words(page)
+    assert f'href="{studio.home}/journey#s1-value-first_name"' in page
+    assert await dead_ways(http, page, f"{studio.home}/review") == []
+
+
+@pytest.mark.parametrize("people", [(), ({"name": "Ana", "phone": "12"},), ({"name": "Ana", "email": "ana@example.com"},)])
+async def test_checks_of_people_lead_to_the_people(http, studio, people):
+    await studio.begin(says(studio, "Hi"), people=people, name=f"People {len(people)}")
+    page = await counted(http, studio)
+    assert await dead_ways(http, page, f"{studio.home}/review") == []

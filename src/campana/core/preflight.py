@@ -3,7 +3,7 @@ codes, the field each belongs to, and what the sentence names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -47,6 +47,20 @@ class Finding:
     @property
     def blocks(self) -> bool:
         return self.severity is Severity.BLOCKER
+
+    @property
+    def step(self) -> str:
+        """The key of the step that it is about; empty when it is about none."""
+        return self.anchor.partition("-")[0] if self.where is Where.JOURNEY else ""
+
+
+def grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """What several steps have in common stands together, one finding of each step; each group stands where its first one did."""
+    groups: dict[Any, dict[str, Finding]] = {}
+    for one in findings:
+        same = (one.code, one.severity, one.where, "" if one.step else one.anchor, sorted(one.details.items()))
+        groups.setdefault(repr(same), {}).setdefault(one.step, one)
+    return [list(group.values()) for group in groups.values()]
 
 
 def blocker(code: str, where: Where, anchor: str = "", **details: Any) -> Finding:
@@ -109,8 +123,13 @@ class Estimate(Struct):
     reached: int = 0  # people who get anything at the launch
 
 
-def of_texts(steps: Sequence[StepFacts], offered: int) -> list[Finding]:
-    """What the rendered texts of everybody tell."""
+def text_of(step: str, column: str = "") -> str:
+    """The field in which a step's own text is written."""
+    return f"{step}-text"
+
+
+def of_texts(steps: Sequence[StepFacts], offered: int, place: Callable[[str, str], str] = text_of) -> list[Finding]:
+    """What the rendered texts of everybody tell. `place` knows the field of a step, or that in which it names a column."""
     found = []
     if steps and offered and not any(step.takes for step in steps):
         found.append(blocker("nobody_reachable", Where.SETUP, "audience"))
@@ -120,9 +139,9 @@ def of_texts(steps: Sequence[StepFacts], offered: int) -> list[Finding]:
             found.append(warning("step_for_nobody", Where.JOURNEY, anchor, label=step.label))
         if step.most_segments > LONG:
             details = {"segments": step.most_segments, "row": step.longest_row}
-            found.append(warning("long_text", Where.JOURNEY, f"{step.key}-text", **details))
+            found.append(warning("long_text", Where.JOURNEY, place(step.key, ""), **details))
         for column, people in step.empty.items():
-            found.append(warning("empty_column", Where.JOURNEY, f"{step.key}-text", column=column, people=people))
+            found.append(warning("empty_column", Where.JOURNEY, place(step.key, column), column=column, people=people))
         for start, people in step.closed_to.items():
             found.append(warning("closed_to", Where.JOURNEY, f"{step.key}-template", start=start, people=people))
     return found

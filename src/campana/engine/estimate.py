@@ -71,9 +71,9 @@ class Told(Struct, omit_defaults=True):
 def task_of(
     house: House, workspace_id: Id, audience_id: Id, columns: Sequence[str], people: int, sheets: Sequence[Sheet]
 ) -> Task:
-    """What the counting process is told. Steps that say nothing yet are left away."""
+    """What the counting process is told. Steps that are not complete yet are left away."""
     url = house.db.engine.url.render_as_string(hide_password=False)
-    return Task(url, workspace_id, audience_id, list(columns), people, [_step(one) for one in sheets if one.render is not None])
+    return Task(url, workspace_id, audience_id, list(columns), people, [_step(one) for one in sheets if one.countable])
 
 
 def _step(sheet: Sheet) -> StepTask:

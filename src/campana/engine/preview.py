@@ -43,6 +43,11 @@ class Sheet:
         return self.channel is not None and self.channel.templates is not None
 
     @property
+    def countable(self) -> bool:
+        """Whether everybody's text can be made: previews show a template's empty fields by name, a sending cannot."""
+        return self.render is not None and not any(finding.code == "unmapped" for finding in self.findings)
+
+    @property
     def content(self) -> Content:
         """What it says, for its channel."""
         return content_of(self.step, self.by_template)

@@ -13,6 +13,8 @@ from babel.numbers import format_decimal, format_percent
 from babel.support import NullTranslations, Translations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from campana.core.preflight import grouped
+
 HERE = Path(__file__).parent
 SOURCE = "en"
 LANGUAGES = {"en": "English", "pt_BR": "Português (Brasil)", "es": "Español"}
@@ -54,7 +56,7 @@ def environment(language: str, zone: str, names: Mapping[str, Any]) -> Environme
     )
     found = NullTranslations() if language == SOURCE else Translations.load(HERE / "locale", [language])
     env.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined]
-    env.filters.update(figures(language, zone))
+    env.filters.update(figures(language, zone), grouped=grouped)
     env.globals.update(names, language=language, languages=LANGUAGES, zone=zone)
     return env
 

@@ -177,7 +177,7 @@ async def _counted(request: AnyRequest, material: Material, row: DraftRow, draft
     console, house = Desk.of(request).console, house_of(request)
     view = make_view(material, row, draft, house.channels, console.clock.now(), **more)
     audience = view.audience
-    task = [line.sheet for line in view.steps if line.sheet.render is not None]
+    task = [line.sheet for line in view.steps if line.sheet.countable]
     if console.estimates is None or audience is None or not audience.loaded or not audience.summary.offered or not task:
         return view
     if view.estimate or view.counting or (view.job is not None and view.job.trouble and "again" not in request.query_params):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from campana.channels.contract import Channel
 from campana.core.campaign import Hours
-from campana.core.draft import Draft
+from campana.core.draft import Draft, DraftStep
 from campana.core.hours import UnknownZone, zone_of
 from campana.core.ids import Id
 from campana.core.preflight import (
@@ -29,9 +29,11 @@ from campana.core.preflight import (
     of_audience,
     of_duration,
     of_texts,
+    text_of,
     warning,
 )
 from campana.core.schedule import Planned, planned
+from campana.core.template import compile_text
 from campana.engine.estimate import KIND, Result
 from campana.engine.preview import Sheet, sheets
 from campana.store import audiences, drafts, jobs
@@ -70,6 +72,10 @@ class StepLine:
 
     sheet: Sheet
     facts: StepFacts | None
+
+    @property
+    def step(self) -> DraftStep:
+        return self.sheet.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ def make_view(
     hours, bad_hours = usable(draft.hours_in(choices.hours))
     ends = finished_at(start.at, loads(looked, by_key), hours) if estimate else None
     findings = [*of_audience(facts_of(audience, material.busy)), *(finding for one in looked for finding in one.findings)]
-    findings += of_texts(list(by_key.values()), estimate.people if estimate else 0)
+    findings += of_texts(list(by_key.values()), estimate.people if estimate else 0, places(looked))
     findings += of_start(start, draft.schedule.zone, now)
     findings += [blocker(BAD_HOURS, Where.REVIEW, "hours")] if bad_hours else []
     findings += of_duration(start.at, ends) if estimate else []
@@ -158,6 +164,22 @@ def make_view(
         ends=ends,
         **more,
     )
+
+
+def places(looked: Sequence[Sheet]) -> Callable[[str, str], str]:
+    """Which field of the journey's page a step's text is in, or the column that it names."""
+    by_key = {one.step.key: one for one in looked}
+
+    def place(key: str, column: str) -> str:
+        sheet = by_key[key]
+        if not sheet.by_template:
+            return text_of(key)
+        texts = ((one.key, sheet.step.values.get(one.key, "")) for one in sheet.fields)
+        named = (name for name, text in texts if column in compile_text(text).fields)
+        found = next(named, "")
+        return f"{key}-value-{found}" if found else f"{key}-template"
+
+    return place
 
 
 def facts_of(audience: Audience | None, changes: bool) -> AudienceFacts:
@@ -214,7 +236,7 @@ def loads(looked: Sequence[Sheet], by_key: Mapping[str, StepFacts]) -> list[Load
 
 def fingerprint(looked: Sequence[Sheet], audience: Audience | None) -> str:
     """Names what is counted: another text, template or audience is another counting."""
-    said = [(one.step.key, one.step.kind, one.step.sender, one.content, one.template) for one in looked if one.render]
+    said = [(one.step.key, one.step.kind, one.step.sender, one.content, one.template) for one in looked if one.countable]
     facts = (audience.id.hex(), msgspec.to_builtins(audience.summary)) if audience else ()
     return hashlib.sha256(repr((said, facts)).encode()).hexdigest()[:32]
 
