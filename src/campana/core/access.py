@@ -51,12 +51,6 @@ def email_key(email: str) -> str:
     return email.strip().casefold()
 
 
-def is_email(text: str) -> bool:
-    """Whether a text may be an e-mail address; only a mail that arrives proves it."""
-    name, at, host = text.strip().rpartition("@")
-    return bool(at and name) and "." in host.strip(".") and text.isprintable() and " " not in text.strip() and len(text) <= 254
-
-
 # --- sessions ---------------------------------------------------------------------------------------------------------------
 
 IDLE = 14 * DAY  # a session that nobody used for so long is over

@@ -10,13 +10,14 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from campana.core.access import Role, email_key, is_email
+from campana.core.access import Role, email_key
 from campana.core.ids import Id
 from campana.store import audit, links, sessions, users, workspaces
 from campana.store.links import Kind, Link
 from campana.store.users import Account
 from campana.web import passwords
 from campana.web.access import hash_of
+from campana.web.console.email_field import read_email
 from campana.web.console.page import AnyRequest, Desk, draw, preference, typed
 from campana.web.console.signin import admit
 from campana.web.visitor import Visitor
@@ -102,19 +103,19 @@ async def use_link(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
 
 def _errors(o: Opened, given: dict[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    email = given.get("email", "") if o.link.kind is Kind.OWNER else o.email
+    email, wrong = read_email(given.get("email", "")) if o.link.kind is Kind.OWNER else (o.email, "")
     if o.step == "account":
         found |= {} if given.get("name") else {"name": "name_wanted"}
-        found |= {} if is_email(email) else {"email": "email_wrong"}
-    if o.step in ("account", "password") and (wrong := passwords.trouble(given.get("password", ""), email)):
-        found["password"] = wrong
+        found |= {"email": wrong} if wrong else {}
+    if o.step in ("account", "password") and (weak := passwords.trouble(given.get("password", ""), email)):
+        found["password"] = weak
     return found
 
 
 async def _make_account(request: AnyRequest, o: Opened, given: dict[str, str]) -> Response[Any]:
     """Makes the account of the first owner, or of somebody invited, and signs them in."""
     console = Desk.of(request).console
-    email = given["email"] if o.link.kind is Kind.OWNER else o.email
+    email = read_email(given["email"])[0] if o.link.kind is Kind.OWNER else o.email
     password, now = await passwords.hashed(given["password"]), console.clock.now()
 
     def make(c: Connection) -> Account | None:

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from campana.core.access import MOST, Permission, Role, is_email, may_give
+from campana.core.access import MOST, Permission, Role, may_give
 from campana.core.ids import Id, id_of
 from campana.mail import MailTrouble
 from campana.store import links, sessions, users, workspaces
@@ -18,15 +18,21 @@ from campana.store.links import Kind
 from campana.store.users import Account
 from campana.store.workspaces import LastOwner
 from campana.web.access import NotAllowed, hash_of, new_token, noting
-from campana.web.console.page import AnyRequest, Desk, Refused, draw, preference, typed
+from campana.web.console.email_field import read_email
+from campana.web.console.once import held_for, show_once, shown
+from campana.web.console.page import AnyRequest, Desk, draw, preference, typed
 from campana.web.console.signin import link_url, send_link
 from campana.web.visitor import Visitor
 
+HERE = "/settings/people"
 
-@get("/settings/people", needs=Permission.ADMIN, include_in_schema=False)
+
+@get(HERE, needs=Permission.ADMIN, include_in_schema=False)
 async def people_page(request: AnyRequest) -> Response[Any]:
     """Everybody of the workspace."""
-    return preference(request) or await _page(request, said=request.query_params.get("said", ""))
+    if answer := preference(request):
+        return answer
+    return shown(request, await _page(request, said=request.query_params.get("said", ""), once=held_for(request)))
 
 
 async def _page(
@@ -34,9 +40,8 @@ async def _page(
     given: dict[str, str] | None = None,
     errors: dict[str, str] | None = None,
     said: str = "",
-    url: str = "",
-    about: str = "",
-    trouble: str = "",
+    once: dict[str, str] | None = None,
+    status: int = 200,
 ) -> Response[Any]:
     console, visitor = Desk.of(request).console, Visitor.of(request)
     now = console.clock.now()
@@ -48,7 +53,7 @@ async def _page(
     return draw(
         request,
         "people.html",
-        status=422 if errors else 200,
+        status=422 if errors and status == 200 else status,
         members=members,
         invited=invited,
         roles=[role for role in Role if may_give(visitor.role, role)],
@@ -57,23 +62,21 @@ async def _page(
         given=given or {},
         errors=errors or {},
         said=said,
-        url=url,
-        about=about,
-        trouble_said=trouble,
+        once={"url": "", "about": "", "trouble": "", **(once or {})},
         ask=request.query_params.get("ask", ""),
     )
 
 
 def _done(said: str) -> Response[Any]:
-    return Redirect(f"/settings/people?said={said}", status_code=303)
+    return Redirect(f"{HERE}?said={said}", status_code=303)
 
 
-@post("/settings/people/invite", needs=Permission.ADMIN, include_in_schema=False)
+@post(HERE + "/invite", needs=Permission.ADMIN, include_in_schema=False)
 async def invite(request: AnyRequest) -> Response[Any]:
     """Invites somebody: by mail, else by a link that the page shows once."""
     console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
-    email, role = given.get("email", ""), given.get("role", "")
-    errors = {} if is_email(email) else {"email": "email_wrong"}
+    (email, wrong), role = read_email(given.get("email", "")), given.get("role", "")
+    errors = {"email": wrong} if wrong else {}
     if role not in list(Role) or not may_give(visitor.role, Role(role)):
         errors["role"] = "role_wrong"
     if errors:
@@ -106,13 +109,11 @@ async def _hand_over(
         except MailTrouble as error:
             trouble = str(error)
         else:
-            return await _page(request, said="mailed", about=to)
-    if not may_see:
-        raise Refused(trouble or "Without a mail server only an admin of all this person's workspaces can pass on the link.")
-    return await _page(request, said="link", url=url, about=to, trouble=trouble)
+            return show_once(request, HERE, "mailed", {"about": to})
+    return show_once(request, HERE, "link", {"about": to, "trouble": trouble, "url": url if may_see else ""})
 
 
-@post("/settings/people/invitations/{link:str}/revoke", needs=Permission.ADMIN, include_in_schema=False)
+@post(HERE + "/invitations/{link:str}/revoke", needs=Permission.ADMIN, include_in_schema=False)
 async def revoke(request: AnyRequest, link: FromPath[str]) -> Response[Any]:
     """Takes an invitation back."""
     console, visitor, link_id = Desk.of(request).console, Visitor.of(request), id_of(link) or b""
@@ -143,7 +144,7 @@ async def _member(request: AnyRequest, person: str) -> tuple[Id, Account, Role]:
     return user_id, account, role
 
 
-@post("/settings/people/{person:str}/role", needs=Permission.ADMIN, include_in_schema=False)
+@post(HERE + "/{person:str}/role", needs=Permission.ADMIN, include_in_schema=False)
 async def set_role(request: AnyRequest, person: FromPath[str]) -> Response[Any]:
     """Gives somebody another role."""
     console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
@@ -158,18 +159,20 @@ async def set_role(request: AnyRequest, person: FromPath[str]) -> Response[Any]:
             links.revoke_of(c, visitor.workspace_id, user_id)
         noting(request, "person.role_changed", account.email, user_id, {"from": before.value, "to": wanted})(c)
 
-    await _kept(console.write(change))
+    try:
+        await console.write(change)
+    except LastOwner:
+        return await _kept_an_owner(request, user_id, wanted)
     return _done("saved")
 
 
-async def _kept(change: Any) -> None:
-    try:
-        await change
-    except LastOwner as error:
-        raise Refused(str(error) or LastOwner.__doc__) from error
+async def _kept_an_owner(request: AnyRequest, user_id: Id, wanted: str = "") -> Response[Any]:
+    """Why nothing was done, said where it was asked for; what was chosen there stands as it was."""
+    name = f"role-{user_id.hex()}"
+    return await _page(request, {name: wanted} if wanted else {}, {name: "last_owner"}, status=409)
 
 
-@post("/settings/people/{person:str}/remove", needs=Permission.ADMIN, include_in_schema=False)
+@post(HERE + "/{person:str}/remove", needs=Permission.ADMIN, include_in_schema=False)
 async def remove(request: AnyRequest, person: FromPath[str]) -> Response[Any]:
     """Somebody belongs to the workspace no more."""
     console, visitor = Desk.of(request).console, Visitor.of(request)
@@ -180,11 +183,14 @@ async def remove(request: AnyRequest, person: FromPath[str]) -> Response[Any]:
         links.revoke_of(c, visitor.workspace_id, user_id)
         noting(request, "person.removed", account.email, user_id)(c)
 
-    await _kept(console.write(change))
+    try:
+        await console.write(change)
+    except LastOwner:
+        return await _kept_an_owner(request, user_id)
     return _done("removed")
 
 
-@post("/settings/people/{person:str}/reset", needs=Permission.ADMIN, include_in_schema=False)
+@post(HERE + "/{person:str}/reset", needs=Permission.ADMIN, include_in_schema=False)
 async def reset(request: AnyRequest, person: FromPath[str]) -> Response[Any]:
     """A link with which somebody chooses a new password: by mail, else for an admin of all their workspaces to pass on."""
     console, visitor = Desk.of(request).console, Visitor.of(request)
@@ -211,7 +217,7 @@ def _is_above(c: Connection, admin: Id, user_id: Id) -> bool:
     return True
 
 
-@post("/settings/people/{person:str}/second-factor", needs=Permission.ADMIN, include_in_schema=False)
+@post(HERE + "/{person:str}/second-factor", needs=Permission.ADMIN, include_in_schema=False)
 async def drop_second_factor(request: AnyRequest, person: FromPath[str]) -> Response[Any]:
     """Takes the second factor of somebody away who lost it; they are signed out everywhere."""
     console, visitor = Desk.of(request).console, Visitor.of(request)

@@ -13,6 +13,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from campana.core.durations import MINUTE
+from campana.core.emails import parse_email
 from campana.store import audit, links, sessions, users, workspaces
 from campana.store.links import Kind
 from campana.store.users import Account
@@ -98,11 +99,12 @@ async def _arrive(request: AnyRequest) -> Response[Any]:
 def account_of(c: Connection, identity: Identity, now: int) -> Account | None:
     """The account that the provider's user opens. The first time a verified address opens its account, or its invitations."""
     known = users.known_as(c, identity.issuer, identity.subject)
-    if known is not None or not (identity.verified and identity.email):
+    email = parse_email(identity.email)
+    if known is not None or not identity.verified or not isinstance(email, str):
         return known
-    account, invited = users.find(c, identity.email), links.invited(c, identity.email, now)
+    account, invited = users.find(c, email), links.invited(c, email, now)
     if account is None and invited:
-        user_id = users.create(c, identity.email, identity.name[:100], None, now)
+        user_id = users.create(c, email, identity.name[:100], None, now)
         account = users.get(c, user_id) if user_id else None
     if account is None:
         return None
