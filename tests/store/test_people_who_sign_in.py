@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from sqlalchemy import Connection
 
@@ -10,6 +12,7 @@ from campana.core.durations import DAY, HOUR, MINUTE, SECOND
 from campana.core.ids import Id
 from campana.core.throttling import FORGOTTEN, PER_EMAIL, PER_GUESSER, Limit
 from campana.store import accounts, links, sessions, throttle, users, workspaces
+from campana.store.database import Database
 from campana.store.links import Kind
 from campana.store.workspaces import LastOwner
 from tests.store.conftest import NOW, Begin
@@ -47,6 +50,32 @@ def test_no_code_counts_twice(begin: Begin) -> None:
             False,
             True,
         ]
+
+
+def test_a_recovery_code_works_once_and_for_its_owner_only(begin: Begin) -> None:
+    with begin() as c:
+        ana, bo = a_user(c), a_user(c, "bo@example.com")
+        users.set_recovery_codes(c, ana, [b"1", b"2", b"3"])
+        users.set_recovery_codes(c, bo, [b"1"])
+        assert [users.use_recovery_code(c, ana, code) for code in (b"2", b"2", b"4", b"3")] == [True, False, False, True]
+        assert (users.recovery_codes_left(c, ana), users.recovery_codes_left(c, bo)) == (1, 1)
+        users.set_recovery_codes(c, ana, [b"5"])
+        assert not users.use_recovery_code(c, ana, b"1")  # those of before are over
+        users.set_second_factor(c, ana, None)
+        assert (users.recovery_codes_left(c, ana), users.recovery_codes_left(c, bo)) == (0, 1)
+
+
+def test_two_tries_at_once_with_one_recovery_code_open_one_door(db: Database) -> None:
+    def make(c: Connection) -> Id:
+        user_id = a_user(c)
+        users.set_recovery_codes(c, user_id, [b"one", b"two"])
+        return user_id
+
+    async def race() -> list[bool]:
+        ana = await db.run(make)
+        return list(await asyncio.gather(*(db.run(users.use_recovery_code, ana, b"one") for _ in range(6))))
+
+    assert sorted(asyncio.run(race())) == [False] * 5 + [True]
 
 
 def test_a_session_slides_and_ends(begin: Begin) -> None:

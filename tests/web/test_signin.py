@@ -1,114 +1,23 @@
-"""Signing in: passwords, codes, links, mails, throttling, and what people do to each other's accounts."""
+"""Signing in: passwords, links, mails, throttling, workspaces, and what the log tells of it."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import httpx
-import pyotp
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from campana.clock import VirtualClock
 from campana.core.access import Role
 from campana.core.durations import DAY, MINUTE, SECOND
-from campana.core.ids import Id
 from campana.mail import BadMailSettings, Mailer, mailer
 from campana.store import audit, links, schema, sessions, users, workspaces
 from campana.store.links import Kind
-from campana.vault import Vault
 from campana.web import passwords, second_factor
 from campana.web.access import COOKIE, GUARDED, hash_of
-from campana.web.app import Application, create_app
-from campana.web.doors import Doors
-
-_spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1] / "browser" / "world.py")
-worlds: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
-_spec.loader.exec_module(worlds)  # type: ignore[union-attr]
-
-PASSWORD = "correct horse battery staple"
-EDITOR = "editor@example.com"
-
-
-class House:
-    """The console over a store of its own, with a clock that a test turns, and browsers before it."""
-
-    def __init__(self, **doors: Any) -> None:
-        self.world = worlds.World()
-        self.clock = VirtualClock(worlds.NOW)
-        self.doors = Doors(Vault(["k" * 40]), **doors)
-        self.public_url = "https://campana.example.com"
-        console = replace(
-            self.world.console(), clock=self.clock, doors=self.doors, public_url=lambda: self.public_url, secret="s" * 64
-        )
-        self.app: Application = create_app(console)
-        self.browsers: list[httpx.AsyncClient] = []
-
-    async def run(self, function: Any, *args: Any, **named: Any) -> Any:
-        return await self.world.db.run(function, *args, **named)
-
-    def advance(self, by: int) -> None:
-        """Turns the clock on."""
-        self.clock.advance_to(self.clock.now() + by)
-
-    async def id_of(self, email: str) -> Id:
-        found = await self.run(users.find, email)
-        return found.id
-
-    async def set_password(self, email: str, password: str = PASSWORD) -> None:
-        await self.run(users.set_password, await self.id_of(email), await passwords.hashed(password))
-
-    def browser(self, who: str = "", base: str = "http://localhost", address: str = "127.0.0.1") -> Browser:
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=(address, 1))
-        http = httpx.AsyncClient(transport=transport, base_url=base, cookies={COOKIE: worlds.token(who)} if who else {})
-        self.browsers.append(http)
-        return Browser(http)
-
-    async def close(self) -> None:
-        for each in self.browsers:
-            await each.aclose()
-        self.world.close()
-
-
-class Browser:
-    """Presses buttons: a form's token travels along."""
-
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self.http, self.form = http, ""
-
-    async def get(self, path: str) -> httpx.Response:
-        answer = await self.http.get(path, headers={"accept": "text/html"})
-        if found := re.search(r'name="_csrf_token" value="(\w{64,})"', answer.text):
-            self.form = found[1]
-        return answer
-
-    async def post(self, path: str, **fields: str) -> httpx.Response:
-        if not self.form:
-            await self.get("/sign-in")
-        if not self.form:
-            await self.get("/campaigns")
-        data = {"_csrf_token": self.form, **fields}
-        return await self.http.post(path, data=data, headers={"accept": "text/html", "user-agent": "Firefox/130 Linux"})
-
-    async def sign_in(self, email: str = EDITOR, password: str = PASSWORD, **more: str) -> httpx.Response:
-        return await self.post("/sign-in", email=email, password=password, **more)
-
-    async def is_in(self) -> bool:
-        return (await self.get("/account")).status_code == 200
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    await house.set_password(EDITOR)
-    yield house
-    await house.close()
+from tests.web.doorstep import EDITOR, PASSWORD, House, worlds
 
 
 async def test_the_right_password_opens_and_leads_on(house: House) -> None:
@@ -139,6 +48,39 @@ async def test_guesses_are_slowed_whether_the_address_is_known_or_not(house: Hou
     house.advance(SECOND)
     answer = await house.browser(address="10.0.0.9").sign_in(email)
     assert (answer.status_code == 303) == (email == EDITOR)
+
+
+async def test_who_tried_too_often_is_told_until_when_and_nothing_else(house: House) -> None:
+    thief = house.browser(address="203.0.113.7")
+    for number in range(13):
+        assert "is not right" in (await thief.sign_in(EDITOR, "a guess, a guess")).text
+        house.advance(SECOND << max(0, number - 4) if number < 12 else 0)
+    said = (await thief.sign_in()).text
+    assert re.search(r"Wait until \d\d:\d\d:\d\d \(UTC\), then try again", said)
+    assert "is not right" not in said
+
+
+@pytest.mark.parametrize(
+    ("email", "said"),
+    [
+        ("", "Write the e-mail address"),
+        ("ana@example.com@evil.example", "more than one e-mail address"),
+        ("ana@exa\x07mple.com", "This is no e-mail address"),
+        ("ana at example.com", "This is no e-mail address"),
+        ("Ana <ana@example.com>", "words beside the address"),
+        ("a" * 65 + "@example.com", "longer than an e-mail address"),
+        ("a@" + "b" * 63 + ("." + "c" * 63) * 3 + ".com", "longer than an e-mail address"),
+        ("ana@example", "This is no e-mail address"),
+    ],
+)
+async def test_what_is_no_address_is_said_by_every_form_that_asks_for_one(house: House, email: str, said: str) -> None:
+    owner, stranger = house.browser(Role.OWNER), house.browser()
+    for answer in (
+        await owner.post("/settings/people/invite", email=email, role="viewer"),
+        await stranger.sign_in(email),
+    ):
+        assert (answer.status_code, said in answer.text) == (422, True), answer.text
+    assert await house.run(links.invitations, worlds.WORKSPACE, 0) == []
 
 
 async def test_many_guesses_at_once_gain_nothing(house: House) -> None:
@@ -228,60 +170,6 @@ async def test_a_session_is_listed_and_revoked(house: House) -> None:
     assert (await here.is_in(), await there.is_in()) == (True, False)
 
 
-async def test_the_second_factor_is_asked_for_and_no_code_works_twice(house: House) -> None:
-    here = house.browser()
-    await here.sign_in()
-    page = (await here.post("/account/second-factor/new")).text
-    secret = re.search(r'class="secret-words">(\w+)<', page)[1]  # type: ignore[index]
-    sealed = re.search(r'name="sealed" value="([^"]+)"', page)[1]  # type: ignore[index]
-    assert "<svg" in page
-    assert "style=" not in page
-    code = pyotp.TOTP(secret)
-
-    def now() -> str:
-        return code.at(house.clock.now() // SECOND)
-
-    known = {"sealed": sealed, "factor_password": PASSWORD}
-    assert "not right" in (await here.post("/account/second-factor", **known, code="000000")).text
-    for wrong in ({"sealed": sealed}, {**known, "factor_password": "not this one"}):
-        assert "not the password you have now" in (await here.post("/account/second-factor", **wrong, code=now())).text
-    assert (await house.run(users.find, EDITOR)).totp is None
-    assert (await here.post("/account/second-factor", **known, code=now())).headers["location"] == "/account?said=factor"
-    kept = (await house.run(users.find, EDITOR)).totp
-    assert secret.encode() not in kept
-    assert "secret-words" not in (await here.post("/account/second-factor/new")).text  # it is taken off before another is set
-    again = await here.post("/account/second-factor", **known, code=now())
-    assert (again.headers["location"], (await house.run(users.find, EDITOR)).totp) == ("/account?said=late", kept)
-
-    there = house.browser()
-    asked = await there.sign_in(next="/campaigns?q=x")
-    assert (asked.status_code, "One more step" in asked.text, await there.is_in()) == (200, True, False)
-    ticket = re.search(r'name="ticket" value="(\w+)"', asked.text)[1]  # type: ignore[index]
-    again = await there.post("/sign-in/code", ticket=ticket, code=now(), next="/campaigns?q=x")
-    assert "was used already" in again.text  # it was, when the factor was set
-    house.advance(30 * SECOND)
-    done = await there.post("/sign-in/code", ticket=ticket, code=now(), next="/campaigns?q=x")
-    assert done.headers["location"] == "/campaigns?q=x"
-    assert await there.is_in()
-    third = await house.browser().post("/sign-in/code", ticket=ticket, code=now())
-    assert third.headers["location"] == "/sign-in?said=late"  # the ticket is used
-    for _ in range(5):
-        asked = await house.browser().sign_in()
-        ticket = re.search(r'name="ticket" value="(\w+)"', asked.text)[1]  # type: ignore[index]
-        assert (await house.browser().post("/sign-in/code", ticket=ticket, code="123456")).status_code == 422
-    slowed = await house.browser().post("/sign-in/code", ticket=ticket, code=now())
-    assert "too many attempts" in slowed.text
-
-
-def test_codes_of_the_moment_and_of_those_around_it_count() -> None:
-    secret, now = second_factor.new_secret(), worlds.NOW
-    code = pyotp.TOTP(secret)
-    at = now // SECOND // 30
-    found = [second_factor.step_of(secret, code.generate_otp(at + offset), now) for offset in (-2, -1, 0, 1, 2)]
-    assert found == [None, at - 1, at, at + 1, None]
-    assert second_factor.step_of(secret, f" {code.generate_otp(at)[:3]} {code.generate_otp(at)[3:]}", now) == at
-
-
 # --- links ------------------------------------------------------------------------------------------------------------------
 
 
@@ -350,85 +238,6 @@ async def test_a_reset_does_not_go_round_the_second_factor(house: House) -> None
     browser = house.browser()
     await browser.post(await link(house, Kind.RESET, user_id=user_id), password="a brand new secret")
     assert "One more step" in (await browser.sign_in(EDITOR, "a brand new secret")).text
-
-
-async def test_an_invitation_makes_an_account_or_joins_who_has_one(house: House) -> None:
-    owner = house.browser(Role.OWNER)
-    page = (await owner.post("/settings/people/invite", email="new@example.com", role="editor")).text
-    path = re.search(r'value="https://campana\.example\.com(/links/\w+)"', page)[1]  # type: ignore[index]
-    browser = house.browser()
-    assert "Join “Clinic” as Editor" in (await browser.get(path)).text
-    assert (await browser.post(path, name="Nia", password=PASSWORD, email="evil@example.com")).status_code == 303
-    assert await house.run(users.find, "evil@example.com") is None  # the invitation says for whom it is
-    assert await house.run(workspaces.role_of, worlds.WORKSPACE, await house.id_of("new@example.com")) is Role.EDITOR
-
-    page = (await owner.post("/settings/people/invite", email="stranger@example.com", role="viewer")).text
-    path = re.search(r'value="https://campana\.example\.com(/links/\w+)"', page)[1]  # type: ignore[index]
-    assert "You have an account" in (await house.browser().get(path)).text
-    other = house.browser(Role.VIEWER)
-    assert "Sign out first" in (await other.get(path)).text
-    assert (await other.post(path)).status_code == 200
-    stranger = house.browser(worlds.STRANGER)
-    assert "Join the workspace" in (await stranger.get(path)).text
-    assert (await stranger.post(path)).status_code == 303
-    assert "Visit reminders" in (await stranger.get("/campaigns")).text
-    assert (await stranger.post(path)).status_code == 410
-
-
-async def test_nobody_gives_more_than_they_have(house: House) -> None:
-    admin, owner = house.browser(Role.ADMIN), await house.id_of("owner@example.com")
-    assert "not above your own" in (await admin.post("/settings/people/invite", email="x@example.com", role="owner")).text
-    editor = await house.id_of(EDITOR)
-    for path, fields in (
-        (f"/settings/people/{editor.hex()}/role", {"role": "owner"}),
-        (f"/settings/people/{owner.hex()}/role", {"role": "viewer"}),
-        (f"/settings/people/{owner.hex()}/remove", {}),
-        (f"/settings/people/{owner.hex()}/reset", {}),
-        (f"/settings/people/{owner.hex()}/second-factor", {}),
-    ):
-        assert (await admin.post(path, **fields)).status_code == 403, path
-    assert (await admin.post(f"/settings/people/{editor.hex()}/role", role="admin")).status_code == 303
-
-
-async def test_an_admin_here_does_not_open_the_account_of_an_owner_elsewhere(house: House) -> None:
-    editor = await house.id_of(EDITOR)
-    await house.run(workspaces.join, worlds.ELSEWHERE, editor, Role.OWNER, house.clock.now())
-    owner = house.browser(Role.OWNER)
-    for what in ("reset", "second-factor"):
-        assert (await owner.post(f"/settings/people/{editor.hex()}/{what}")).status_code == 403
-    viewer = await house.id_of("viewer@example.com")
-    assert "/links/" in (await owner.post(f"/settings/people/{viewer.hex()}/reset")).text
-
-
-async def test_the_last_owner_stays(house: House) -> None:
-    owner, user_id = house.browser(Role.OWNER), await house.id_of("owner@example.com")
-    for path, fields in (
-        (f"/settings/people/{user_id.hex()}/remove", {}),
-        (f"/settings/people/{user_id.hex()}/role", {"role": "admin"}),
-    ):
-        answer = await owner.post(path, **fields)
-        assert (answer.status_code, "at least one owner" in answer.text) == (409, True)
-
-
-async def test_who_is_removed_is_out_at_once(house: House) -> None:
-    viewer = house.browser(Role.VIEWER)
-    assert await viewer.is_in()
-    await house.browser(Role.OWNER).post(f"/settings/people/{(await house.id_of('viewer@example.com')).hex()}/remove")
-    assert not await viewer.is_in()
-
-
-@pytest.mark.parametrize(("what", "fields"), [("remove", {}), ("role", {"role": "editor"})])
-async def test_invitations_end_with_the_right_to_invite(house: House, what: str, fields: dict[str, str]) -> None:
-    admin, owner = house.browser(Role.ADMIN), house.browser(Role.OWNER)
-    paths = []
-    for who in (admin, owner):
-        page = (await who.post("/settings/people/invite", email="new@example.com", role="editor")).text
-        paths.append(re.search(r'value="https://campana\.example\.com(/links/\w+)"', page)[1])  # type: ignore[index]
-    admin_id = (await house.id_of("admin@example.com")).hex()
-    assert (await owner.post(f"/settings/people/{admin_id}/role", role="owner")).status_code == 303
-    assert (await house.browser().get(paths[0])).status_code == 200  # who rises may still give what they gave
-    assert (await owner.post(f"/settings/people/{admin_id}/{what}", **fields)).status_code == 303
-    assert [(await house.browser().get(path)).status_code for path in paths] == [410, 200]
 
 
 async def test_a_form_of_one_workspace_does_nothing_in_another(house: House) -> None:
@@ -539,10 +348,10 @@ async def test_a_mail_server_that_refuses_is_said_and_the_link_shown(box: tuple[
     house = House(mailer=box[1])
     try:
         owner = house.browser(Role.OWNER)
-        page = (await owner.post("/settings/people/invite", email="new@example.com", role="editor")).text
+        page = (await owner.done("/settings/people/invite", email="new@example.com", role="editor")).text
         assert ("A link is on its way to new@example.com" in page, "/links/" in page) == (True, False)
         box[0].refuses = True
-        page = (await owner.post("/settings/people/invite", email="other@example.com", role="editor")).text
+        page = (await owner.done("/settings/people/invite", email="other@example.com", role="editor")).text
         assert "did not take the mail" in page
         assert "/links/" in page
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from campana.core.durations import DAY, HOUR, MINUTE, SECOND
 
@@ -26,6 +27,18 @@ class Limit:
 def faded(failures: int, idle: int) -> int:
     """How many failures still count when nothing was tried for so long though it could be: half of them after each hour."""
     return failures >> min(idle // HOUR, 30) if idle > 0 else failures
+
+
+class Wait(NamedTuple):
+    """Somebody has tried too often: how long they wait, and until when."""
+
+    seconds: int
+    until: int
+
+    @classmethod
+    def read(cls, until: int, now: int) -> Wait | None:
+        """The wait until a moment; None when it is over, or there was none."""
+        return cls(-(-(until - now) // SECOND), until) if until > now else None
 
 
 PER_GUESSER = Limit(free=5, longest=5 * MINUTE)  # from one address for one account

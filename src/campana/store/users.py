@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from campana.core.access import email_key
 from campana.core.ids import Id, new_id
-from campana.store.dialect import counted, in_turn, upsert
-from campana.store.schema import identity, user
+from campana.store.dialect import counted, in_turn, insert_many, upsert
+from campana.store.schema import identity, recovery_code, user
 
 COLUMNS = (user.c.id, user.c.email, user.c.name, user.c.password, user.c.totp, user.c.language, user.c.disabled_at)
 
@@ -72,14 +73,35 @@ def describe(c: Connection, user_id: Id, name: str, language: str | None) -> Non
 
 
 def set_second_factor(c: Connection, user_id: Id, totp: bytes | None, step: int = 0) -> None:
-    """Codes of that sealed secret are asked for from now on, all later than `step`; None asks for none."""
+    """Codes of that sealed secret are asked for from now on, all later than `step`; None asks for none. No recovery code of
+    before works any more."""
     c.execute(update(user).where(user.c.id == user_id).values(totp=totp, totp_step=step))
+    c.execute(delete(recovery_code).where(recovery_code.c.user_id == user_id))
 
 
 def use_code(c: Connection, user_id: Id, step: int) -> bool:
     """Takes the code of a moment. False when it, or a later one, was taken before: no code counts twice."""
     fresh = (user.c.id == user_id, user.c.totp_step < step)
     return counted(c, update(user).where(*fresh).values(totp_step=step)) == 1
+
+
+def set_recovery_codes(c: Connection, user_id: Id, hashes: Iterable[bytes]) -> None:
+    """Each of these opens the account once in place of a code, and none of those before does."""
+    in_turn(c, f"recovery codes {user_id.hex()}")  # two who make them at once: those of the last one count, all ten
+    c.execute(delete(recovery_code).where(recovery_code.c.user_id == user_id))
+    insert_many(c, recovery_code, [{"user_id": user_id, "code_hash": one} for one in hashes])
+
+
+def use_recovery_code(c: Connection, user_id: Id, code_hash: bytes) -> bool:
+    """Takes a recovery code. False when there is no such one, or it was taken before."""
+    r = recovery_code.c
+    return counted(c, delete(recovery_code).where(r.user_id == user_id, r.code_hash == code_hash)) == 1
+
+
+def recovery_codes_left(c: Connection, user_id: Id) -> int:
+    """How many recovery codes still work."""
+    of_user = recovery_code.c.user_id == user_id
+    return c.scalar(select(func.count()).select_from(recovery_code).where(of_user)) or 0
 
 
 def known_as(c: Connection, issuer: str, subject: str) -> Account | None:
@@ -90,7 +112,8 @@ def known_as(c: Connection, issuer: str, subject: str) -> Account | None:
 
 def forget_secrets(c: Connection, user_id: Id) -> None:
     """Neither password nor second factor opens the account any more."""
-    c.execute(update(user).where(user.c.id == user_id).values(password=None, totp=None, totp_step=0))
+    c.execute(update(user).where(user.c.id == user_id).values(password=None))
+    set_second_factor(c, user_id, None)
 
 
 def know_as(c: Connection, issuer: str, subject: str, user_id: Id) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response, get, post
@@ -11,8 +12,8 @@ from sqlalchemy import Connection
 
 from campana.core.access import Permission
 from campana.core.ids import Id, id_of
-from campana.core.throttling import PER_CODE
-from campana.store import audit, sessions, throttle, users, workspaces
+from campana.core.throttling import PER_CODE, Wait
+from campana.store import sessions, throttle, users
 from campana.store.users import Account
 from campana.vault import WrongKey
 from campana.web import passwords, second_factor
@@ -20,25 +21,40 @@ from campana.web.access import hash_of, new_token, session_cookie
 from campana.web.agents import browser_of
 from campana.web.console import i18n
 from campana.web.console.links import replace_password
+from campana.web.console.once import held_for, show_once, shown
 from campana.web.console.page import AnyRequest, Desk, draw, kept_language, preference, typed
+from campana.web.console.signin import note_everywhere, try_code
 from campana.web.hosts import address_of
 from campana.web.visitor import Visitor
 
+HERE = "/account"
 
-@get("/account", needs=Permission.VIEW, include_in_schema=False)
+
+@get(HERE, needs=Permission.VIEW, include_in_schema=False)
 async def account_page(request: AnyRequest) -> Response[Any]:
     """What one may change about oneself."""
-    return preference(request) or await _page(request, {}, request.query_params.get("said", ""))
+    if answer := preference(request):
+        return answer
+    codes = held_for(request).get("codes", "").split()
+    return shown(request, await _page(request, {}, request.query_params.get("said", ""), codes=codes))
 
 
-async def _page(request: AnyRequest, errors: dict[str, str], said: str = "", secret: str = "") -> Response[Any]:
+async def _page(
+    request: AnyRequest,
+    errors: dict[str, str],
+    said: str = "",
+    secret: str = "",
+    wait: Wait | None = None,
+    codes: Sequence[str] = (),
+) -> Response[Any]:
     console, visitor = Desk.of(request).console, Visitor.of(request)
     now = console.clock.now()
 
-    def look(c: Connection) -> tuple[Account | None, list[sessions.Session]]:
-        return users.get(c, visitor.user_id), sessions.of_user(c, visitor.user_id, now)
+    def look(c: Connection) -> tuple[Account | None, list[sessions.Session], int]:
+        user_id = visitor.user_id
+        return users.get(c, user_id), sessions.of_user(c, user_id, now), users.recovery_codes_left(c, user_id)
 
-    account, opened = await console.read(look)
+    account, opened, left = await console.read(look)
     return draw(
         request,
         "account.html",
@@ -48,6 +64,9 @@ async def _page(request: AnyRequest, errors: dict[str, str], said: str = "", sec
         errors=errors,
         said=said,
         secret=secret,
+        wait=wait,
+        codes=codes,
+        codes_left=left,
         picture=second_factor.picture(secret, visitor.email) if secret else "",
         sealed=second_factor.sealed(console.doors.vault, f"{visitor.user_id.hex()} {secret}").decode() if secret else "",
     )
@@ -75,8 +94,9 @@ async def describe(request: AnyRequest) -> Response[Any]:
 async def change_password(request: AnyRequest) -> Response[Any]:
     """Changes the password; every session but this one is over, and this one goes on under a new token."""
     console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
-    if not await _knows_password(request, given.get("current_password", "")):
-        return await _page(request, {"current_password": "current_wrong"})
+    refused, wait = await _try_password(request, given.get("current_password", ""))
+    if refused:
+        return await _page(request, {"current_password": refused}, wait=wait)
     if wrong := passwords.trouble(given.get("password", ""), visitor.email):
         return await _page(request, {"password": wrong})
     password, token, now = await passwords.hashed(given["password"]), new_token(), console.clock.now()
@@ -93,17 +113,28 @@ async def change_password(request: AnyRequest) -> Response[Any]:
     return answer
 
 
-async def _knows_password(request: AnyRequest, password: str) -> bool:
-    """Whether it is the visitor's; somebody who found an open browser does not get to guess for long."""
+async def _try_password(request: AnyRequest, password: str) -> tuple[str, Wait | None]:
+    """What is wrong with the visitor's password, as a word for the page; somebody who found an open browser does not get to
+    guess for long."""
     console, visitor = Desk.of(request).console, Visitor.of(request)
-    key = f"password of {visitor.user_id.hex()}"
-    if await console.write(throttle.attempt, key, PER_CODE, console.clock.now()):
-        return False
+    key, now = f"password of {visitor.user_id.hex()}", console.clock.now()
+    if wait := Wait.read(await console.write(throttle.attempt, key, PER_CODE, now), now):
+        return "wait", wait
     account: Account | None = await console.read(users.get, visitor.user_id)
-    right = await passwords.is_right(password, account.password if account else None)
-    if right:
-        await console.write(throttle.forgive, key)
-    return right
+    if not await passwords.is_right(password, account.password if account else None):
+        return "current_wrong", None
+    await console.write(throttle.forgive, key)
+    return "", None
+
+
+async def _prove(request: AnyRequest, account: Account, given: dict[str, str], form: str) -> tuple[dict[str, str], Wait | None]:
+    """What is wrong with the proof that a form of the second factor asks for: the password, or a code of who has none."""
+    if account.password:
+        wrong, wait = await _try_password(request, given.get(f"{form}_password", ""))
+        return {f"{form}_password": wrong} if wrong else {}, wait
+    code = given.get(f"{form}_code", "")
+    wrong, wait = await try_code(request, account, code, recovers=not "".join(code.split()).isdecimal())
+    return {f"{form}_code": wrong} if wrong else {}, wait
 
 
 @post("/account/second-factor/new", needs=Permission.VIEW, include_in_schema=False)
@@ -132,30 +163,66 @@ async def set_second_factor(request: AnyRequest) -> Response[Any]:
     account: Account | None = await console.read(users.get, visitor.user_id)
     if account is None or account.totp is not None:
         return _done("late")
-    if account.password and not await _knows_password(request, given.get("factor_password", "")):
-        return await _page(request, {"factor_password": "current_wrong"}, secret=secret)
+    if account.password:
+        refused, wait = await _try_password(request, given.get("factor_password", ""))
+        if refused:
+            return await _page(request, {"factor_password": refused}, secret=secret, wait=wait)
     step = second_factor.step_of(secret, given.get("code", ""), now)
     if step is None:
         return await _page(request, {"code": "code_wrong"}, secret=secret)
-    await console.write(_set_factor, visitor, second_factor.sealed(vault, secret), step, now)
-    return _done("factor")
+    sealed, codes = second_factor.sealed(vault, secret), second_factor.new_recovery_codes()
+
+    def turn_on(c: Connection) -> None:
+        users.set_second_factor(c, account.id, sealed, step)
+        _keep_codes(c, account, codes)
+        note_everywhere(c, request, account, "user.second_factor_set", now)
+
+    await console.write(turn_on)
+    return show_once(request, HERE, "factor", {"codes": " ".join(codes)})
+
+
+def _keep_codes(c: Connection, account: Account, codes: Sequence[str]) -> None:
+    users.set_recovery_codes(c, account.id, [second_factor.recovery_hash(account.id, code) for code in codes])
+
+
+@post("/account/second-factor/codes", needs=Permission.VIEW, include_in_schema=False)
+async def new_recovery_codes(request: AnyRequest) -> Response[Any]:
+    """Ten new codes for who loses the app; those of before work no more."""
+    console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
+    account: Account | None = await console.read(users.get, visitor.user_id)
+    if account is None or account.totp is None:
+        return _done("late")
+    errors, wait = await _prove(request, account, given, "codes")
+    if errors:
+        return await _page(request, errors, wait=wait)
+    codes, now = second_factor.new_recovery_codes(), console.clock.now()
+
+    def renew(c: Connection) -> None:
+        _keep_codes(c, account, codes)
+        note_everywhere(c, request, account, "user.recovery_codes_made", now)
+
+    await console.write(renew)
+    return show_once(request, HERE, "codes", {"codes": " ".join(codes)})
 
 
 @post("/account/second-factor/off", needs=Permission.VIEW, include_in_schema=False)
 async def drop_second_factor(request: AnyRequest) -> Response[Any]:
-    """The sign-in asks for no code any more; whoever wants that gives the password."""
+    """The sign-in asks for no code any more; whoever wants that gives the password, or a code if there is none."""
     console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
-    if not await _knows_password(request, given.get("off_password", "")):
-        return await _page(request, {"off_password": "current_wrong"})
-    await console.write(_set_factor, visitor, None, 0, console.clock.now())
+    account: Account | None = await console.read(users.get, visitor.user_id)
+    if account is None or account.totp is None:
+        return _done("no_factor")
+    errors, wait = await _prove(request, account, given, "off")
+    if errors:
+        return await _page(request, errors, wait=wait)
+    now = console.clock.now()
+
+    def turn_off(c: Connection) -> None:
+        users.set_second_factor(c, account.id, None)
+        note_everywhere(c, request, account, "user.second_factor_removed", now)
+
+    await console.write(turn_off)
     return _done("no_factor")
-
-
-def _set_factor(c: Connection, visitor: Visitor, sealed: bytes | None, step: int, now: int) -> None:
-    users.set_second_factor(c, visitor.user_id, sealed, step)
-    what = "user.second_factor_set" if sealed else "user.second_factor_removed"
-    for workspace_id, _, _ in workspaces.of_user(c, visitor.user_id):
-        audit.note(c, workspace_id, visitor.user_id, visitor.email, what, visitor.email, now, visitor.user_id)
 
 
 @post("/account/sessions/{session:str}/end", needs=Permission.VIEW, include_in_schema=False)

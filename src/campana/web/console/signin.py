@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 
 from campana.core.access import Permission, email_key
 from campana.core.ids import Id
-from campana.core.throttling import PER_ADDRESS, PER_CODE, PER_EMAIL, PER_GUESSER, PER_LETTER
+from campana.core.throttling import PER_ADDRESS, PER_CODE, PER_EMAIL, PER_GUESSER, PER_LETTER, Wait
 from campana.store import audit, links, sessions, throttle, users, workspaces
 from campana.store.links import ASKED_FOR, Kind
 from campana.store.users import Account
 from campana.web import passwords, second_factor
 from campana.web.access import base_of, hash_of, new_token, next_of, session_cookie
+from campana.web.console.email_field import read_email
 from campana.web.console.page import AnyRequest, Desk, draw, preference, typed
 from campana.web.hosts import address_of
 from campana.web.visitor import Visitor
@@ -33,7 +34,11 @@ async def sign_in_page(request: AnyRequest) -> Response[Any]:
 
 
 async def _form(
-    request: AnyRequest, given: dict[str, str], errors: dict[str, str] | None = None, said: str = "", wait: int = 0
+    request: AnyRequest,
+    given: dict[str, str],
+    errors: dict[str, str] | None = None,
+    said: str = "",
+    wait: Wait | None = None,
 ) -> Response[Any]:
     console = Desk.of(request).console
     return draw(
@@ -53,10 +58,10 @@ async def _form(
 async def sign_in(request: AnyRequest) -> Response[Any]:
     """Opens a session for who knows the password. A wrong one and an unknown address are answered alike."""
     console, given = Desk.of(request).console, await typed(request)
-    email, password = given.get("email", ""), given.get("password", "")
-    if not email or not password:
-        wanted = {name: f"{name}_wanted" for name in ("email", "password") if not given.get(name)}
-        return await _form(request, given, wanted)
+    (email, wrong), password = read_email(given.get("email", "")), given.get("password", "")
+    if wrong or not password:
+        errors = {"email": wrong} if wrong else {}
+        return await _form(request, given, errors if password else {**errors, "password": "password_wanted"})
     if wait := await _must_wait(request, _key(email)):
         return await _form(request, given, {"email": "wait"}, wait=wait)
     account: Account | None = await console.read(users.find, email)
@@ -75,8 +80,8 @@ def _key(email: str) -> str:
     return f"email {email_key(email)}"
 
 
-async def _must_wait(request: AnyRequest, key: str) -> int:
-    """Counts the try against its address, `key` from there, and `key`; the seconds to wait when there were too many."""
+async def _must_wait(request: AnyRequest, key: str) -> Wait | None:
+    """Counts the try against its address, `key` from there, and `key`; how long to wait when there were too many."""
     console = Desk.of(request).console
     now = console.clock.now()
 
@@ -86,8 +91,7 @@ async def _must_wait(request: AnyRequest, key: str) -> int:
         wait = wait or throttle.attempt(c, f"{key} from {address}", PER_GUESSER, now)  # who waits here counts for nobody else
         return wait or throttle.attempt(c, key, PER_EMAIL, now)
 
-    until: int = await console.write(tried)
-    return -(-max(0, until - now) // 1_000_000)
+    return Wait.read(await console.write(tried), now)
 
 
 def _forgive(c: Connection, request: AnyRequest, key: str) -> None:
@@ -96,38 +100,68 @@ def _forgive(c: Connection, request: AnyRequest, key: str) -> None:
     throttle.uncount(c, f"address {address_of(request.scope)}")
 
 
-def ask_for_code(request: AnyRequest, ticket: str, goes_to: str, error: str = "") -> Response[Any]:
-    """The page that asks for the code of the second factor."""
-    values = {"ticket": ticket, "goes_to": goes_to, "errors": {"code": error} if error else {}}
-    return draw(request, "sign_in_code.html", status=422 if error else 200, **values)
+def ask_for_code(
+    request: AnyRequest, ticket: str, goes_to: str, errors: dict[str, str] | None = None, wait: Wait | None = None
+) -> Response[Any]:
+    """The page that asks for the code of the second factor, or for a recovery code."""
+    values = {"ticket": ticket, "goes_to": goes_to, "errors": errors or {}, "wait": wait}
+    return draw(request, "sign_in_code.html", status=422 if errors else 200, **values)
 
 
 @post("/sign-in/code", needs=None, include_in_schema=False)
 async def sign_in_code(request: AnyRequest) -> Response[Any]:
-    """Opens the session of who gave the password, and now the code."""
+    """Opens the session of who gave the password, and now the code: one of the app, or one that recovers the account."""
     console, given = Desk.of(request).console, await typed(request)
     ticket, now = given.get("ticket", ""), console.clock.now()
     found = await console.read(links.find, hash_of(ticket), now)
     if found is None or found.kind is not Kind.CODE:
         return Redirect("/sign-in?said=late", status_code=303)
-    key = f"code {found.user_id.hex()}"
-    if await console.write(throttle.attempt, key, PER_CODE, now):
-        return ask_for_code(request, ticket, given.get("next", ""), "code_wait")
     account: Account | None = await console.read(users.get, found.user_id)
     if account is None or account.totp is None or account.disabled_at is not None:
         return Redirect("/sign-in?said=late", status_code=303)
-    step = second_factor.step_of(second_factor.opened(console.doors.vault, account.totp), given.get("code", ""), now)
-    if step is None or not await console.write(_take_code, found.id, account.id, step, key, now):
-        return ask_for_code(request, ticket, given.get("next", ""), "code_wrong")
+    field = "recovery" if given.get("recovery") else "code"
+    wrong, wait = await try_code(request, account, given.get(field, ""), field == "recovery", found.id)
+    if wrong:
+        return ask_for_code(request, ticket, given.get("next", ""), {field: wrong}, wait)
     return await admit(request, account, given.get("next", ""))
 
 
-def _take_code(c: Connection, link_id: Id, user_id: Id, step: int, key: str, now: int) -> bool:
-    """Neither the code nor the ticket works again."""
-    if not users.use_code(c, user_id, step) or not links.use(c, link_id, now):
+async def try_code(
+    request: AnyRequest, account: Account, code: str, recovers: bool, ticket: Id | None = None
+) -> tuple[str, Wait | None]:
+    """What is wrong with a code, as a word for the page; "" takes the code, and the ticket: neither works again."""
+    console = Desk.of(request).console
+    key, now = f"code {account.id.hex()}", console.clock.now()
+    if wait := Wait.read(await console.write(throttle.attempt, key, PER_CODE, now), now):
+        return "wait", wait
+
+    def take(c: Connection) -> bool:
+        if not _take(c, request, account, code, recovers, now) or not (ticket is None or links.use(c, ticket, now)):
+            return False
+        throttle.forgive(c, key)
+        return True
+
+    return "" if await console.write(take) else "recovery_wrong" if recovers else "code_wrong", None
+
+
+def _take(c: Connection, request: AnyRequest, account: Account, code: str, recovers: bool, now: int) -> bool:
+    """The code was right, and is no more."""
+    if recovers:
+        if not users.use_recovery_code(c, account.id, second_factor.recovery_hash(account.id, code)):
+            return False
+        note_everywhere(c, request, account, "user.recovery_code_used", now, left=users.recovery_codes_left(c, account.id))
+        return True
+    if account.totp is None:
         return False
-    throttle.forgive(c, key)
-    return True
+    step = second_factor.step_of(second_factor.opened(Desk.of(request).console.doors.vault, account.totp), code, now)
+    return step is not None and users.use_code(c, account.id, step)
+
+
+def note_everywhere(c: Connection, request: AnyRequest, account: Account, what: str, now: int, **details: Any) -> None:
+    """Every workspace of an account is told what its owner did to it."""
+    address = address_of(request.scope)
+    for workspace_id, _, _ in workspaces.of_user(c, account.id):
+        audit.note(c, workspace_id, account.id, account.email, what, account.email, now, account.id, details, address)
 
 
 async def admit(request: AnyRequest, account: Account, goes_to: str = "") -> Response[Any]:
@@ -183,9 +217,9 @@ async def forgotten_page(request: AnyRequest) -> Response[Any]:
 async def forgotten(request: AnyRequest) -> Response[Any]:
     """Mails a link, if the address has an account. The answer is the same if not, and comes as quickly."""
     desk, given = Desk.of(request), await typed(request)
-    doors, email = desk.console.doors, given.get("email", "")
-    if not email:
-        values = {"mails": doors.mails, "done": False, "given": given, "errors": {"email": "email_wanted"}}
+    doors, (email, wrong) = desk.console.doors, read_email(given.get("email", ""))
+    if wrong:
+        values = {"mails": doors.mails, "done": False, "given": given, "errors": {"email": wrong}}
         return draw(request, "forgotten.html", status=422, **values)
     if doors.mails and not await desk.console.write(_count_letter, request, email, desk.console.clock.now()):
         doors.later(_mail_reset(request, email))
