@@ -11,7 +11,7 @@ from campana.store.schema.campaigns import campaign, campaign_tag, decision, exc
 from campana.store.schema.contacts import address, contact, contact_channel, suppression
 from campana.store.schema.figures import counter, counter_delta, outbox, report_mail, saved_view
 from campana.store.schema.heard import conversation, inbound, inbox, stray, turn
-from campana.store.schema.integrations import integration, seal, sender, template
+from campana.store.schema.integrations import integration, seal, sender, template, trial
 from campana.store.schema.workspaces import audit, identity, link, membership, recovery_code, session, throttle, user, workspace
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "suppression",
     "template",
     "throttle",
+    "trial",
     "turn",
     "unit",
     "upload",

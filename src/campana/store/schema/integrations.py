@@ -33,10 +33,22 @@ integration = Table(
     Column("active", Boolean, nullable=False, server_default=text("true")),
     Column("checked_at", Micros),  # when the vendor last took its credentials
     Column("last_error", Text),
+    Column("refused", Integer, nullable=False, server_default=text("0")),  # webhooks, since the last good one
+    Column("refused_since", Micros),
+    Column("refused_at", Micros),  # the last of them
+    Column("removed_at", Micros),  # its credentials are gone; what was sent over it stays known by its name
     Column("changed_at", Micros, nullable=False),
     Column("created_at", Micros, nullable=False),
-    UniqueConstraint("workspace_id", "name"),
     Index("integration_changed", "changed_at"),
+)
+
+Index(
+    "integration_name",
+    integration.c.workspace_id,
+    integration.c.name,
+    unique=True,
+    sqlite_where=text("removed_at IS NULL"),
+    postgresql_where=text("removed_at IS NULL"),
 )
 
 sender = Table(
@@ -49,7 +61,8 @@ sender = Table(
     Column("address", Text, nullable=False),
     Column("moved_at", Micros),  # when its address or its account last became another
     Column("active", Boolean, nullable=False, server_default=text("true")),
-    Column("rate", Float, nullable=False),  # messages or segments a second, as the channel counts
+    Column("weight", Text),  # what pace and limit count: "messages" or "segments"; NULL: as the channel does
+    Column("rate", Float, nullable=False),  # of what it counts, a second
     Column("tat", Micros, nullable=False, server_default=text("0")),  # when its pace has caught up with what was reserved
     Column("daily_limit", Integer),
     Column("day", Integer, nullable=False, server_default=text("0")),  # UTC day since 1970 that `day_used` counts
@@ -76,6 +89,18 @@ template = Table(
     Column("vendor_id", Text, nullable=False),
     Column("changed_at", Micros, nullable=False),
     PrimaryKeyConstraint("workspace_id", "integration_id", "name", "language"),
+)
+
+# A test message of a few minutes ago: so many are enough, and a press that is repeated sends no second one.
+trial = Table(
+    "trial",
+    metadata,
+    an_id(),
+    of_workspace(),
+    Column("press", Packed, nullable=False),  # a hash of who sent what, from where, to whom
+    Column("at", Micros, nullable=False),
+    Column("verdict", Text),  # JSON of what the vendor said; NULL until it has
+    Index("trial_workspace", "workspace_id", "at"),
 )
 
 # One row, sealed: a process whose key does not open it has not the key of this installation.

@@ -228,14 +228,24 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("checked_at", sa.BigInteger(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("refused", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("refused_since", sa.BigInteger(), nullable=True),
+        sa.Column("refused_at", sa.BigInteger(), nullable=True),
+        sa.Column("removed_at", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("integration_pkey")),
         sa.UniqueConstraint("hook", name=op.f("integration_hook_key")),
-        sa.UniqueConstraint("workspace_id", "name", name=op.f("integration_workspace_id_name_key")),
     )
     with op.batch_alter_table("integration", schema=None) as batch_op:
         batch_op.create_index("integration_changed", ["changed_at"], unique=False)
+        batch_op.create_index(
+            "integration_name",
+            ["workspace_id", "name"],
+            unique=True,
+            sqlite_where=sa.text("removed_at IS NULL"),
+            postgresql_where=sa.text("removed_at IS NULL"),
+        )
 
     op.create_table(
         "job",
@@ -419,6 +429,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("throttle_pkey")),
     )
     op.create_table(
+        "trial",
+        sa.Column("id", IdType(), nullable=False),
+        sa.Column("workspace_id", IdType(), nullable=False),
+        sa.Column("press", Packed(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("trial_pkey")),
+    )
+    with op.batch_alter_table("trial", schema=None) as batch_op:
+        batch_op.create_index("trial_workspace", ["workspace_id", "at"], unique=False)
+
+    op.create_table(
         "turn",
         sa.Column("id", IdType(), nullable=False),
         sa.Column("workspace_id", IdType(), nullable=False),
@@ -568,6 +590,7 @@ def upgrade() -> None:
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("moved_at", sa.BigInteger(), nullable=True),
         sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("weight", sa.Text(), nullable=True),
         sa.Column("rate", sa.Float(), nullable=False),
         sa.Column("tat", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("daily_limit", sa.Integer(), nullable=True),
@@ -661,6 +684,10 @@ def downgrade() -> None:
 
     op.drop_table("unit")
     op.drop_table("turn")
+    with op.batch_alter_table("trial", schema=None) as batch_op:
+        batch_op.drop_index("trial_workspace")
+
+    op.drop_table("trial")
     op.drop_table("throttle")
     op.drop_table("suppression")
     op.drop_table("stray")
@@ -696,6 +723,9 @@ def downgrade() -> None:
 
     op.drop_table("job")
     with op.batch_alter_table("integration", schema=None) as batch_op:
+        batch_op.drop_index(
+            "integration_name", sqlite_where=sa.text("removed_at IS NULL"), postgresql_where=sa.text("removed_at IS NULL")
+        )
         batch_op.drop_index("integration_changed")
 
     op.drop_table("integration")
