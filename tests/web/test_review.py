@@ -15,6 +15,7 @@ from campana.engine.readings import Place
 from campana.store import audiences, audit, campaigns, drafts, jobs
 from campana.store.schema import recipient
 from campana.store.workbench import CHANGE, IMPORT
+from campana.web.console.review import begin
 from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
 from tests.engine.world import _store_audience
 from tests.web.studio import Studio, press
@@ -95,6 +96,14 @@ async def test_another_text_is_another_counting(http, studio):
     assert "Segments at the launch 2" in words(await counted(http, studio))
     await press(http, f"{studio.home}/journey", "journey", s1__text="Hi " + "x" * 160, do="save")
     assert "Segments at the launch 4" in words(await counted(http, studio))
+
+
+async def test_a_counting_of_an_earlier_text_is_over_once_another_begins(studio):
+    now, facts = studio.world.clock.now(), (studio.workspace_id, studio.campaign_id)
+    first = await studio.write(begin, *facts, "first", now)
+    assert await studio.write(begin, *facts, "first", now) is None
+    assert await studio.write(begin, *facts, "second", now) is not None
+    assert not await studio.write(jobs.beat, first, 1, 2, now)
 
 
 async def test_a_launch_is_confirmed_and_happens_once(http, studio):

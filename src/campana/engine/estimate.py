@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 import campana
 from campana.channels.contract import Channel, Content, Render, VendorTemplate
 from campana.channels.registry import channels
+from campana.core.durations import SECOND
 from campana.core.ids import Id
 from campana.core.message import Reach
 from campana.core.preflight import Estimate, StepFacts
@@ -31,6 +32,8 @@ from campana.store.previews import Offered
 
 KIND = "estimate"
 AT_ONCE = 2000  # rows of one reading
+CHILDREN = 2  # counting processes of one server
+TAIL = 2000  # signs of what a process complains of
 FAILED = "The messages could not be counted; why stands in the server's log. Try again."
 DECODE, ENCODE = msgspec.json.decode, msgspec.json.encode
 
@@ -93,16 +96,20 @@ def _step(sheet: Sheet) -> StepTask:
 
 
 class Estimates:
-    """The countings that this process has begun."""
+    """The countings that this process has begun: so many at once, the others in turn."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, at_once: int = CHILDREN) -> None:
         self.house = house
-        self._tasks: dict[Id, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(at_once)
+        self._tasks: dict[Id, asyncio.Task[None]] = {}  # of a draft: it has one counting
 
-    def begin(self, job_id: Id, about: str, task: Task) -> None:
-        """Counts beside everything else; the job tells how far it is."""
-        running = self._tasks[job_id] = asyncio.create_task(self._run(job_id, about, task))
-        running.add_done_callback(lambda _: self._tasks.pop(job_id, None))
+    def begin(self, draft_id: Id, job_id: Id, about: str, task: Task) -> asyncio.Task[None]:
+        """Counts beside everything else; the job tells how far it is. Nobody waits any more for an older one of the draft: it ends."""
+        if older := self._tasks.get(draft_id):
+            older.cancel()
+        running = self._tasks[draft_id] = asyncio.create_task(self._run(job_id, about, task))
+        running.add_done_callback(lambda done: self._tasks.pop(draft_id) if self._tasks.get(draft_id) is done else None)
+        return running
 
     async def close(self) -> None:
         """Ends what goes on; whoever asks next begins anew."""
@@ -114,19 +121,40 @@ class Estimates:
     async def _run(self, job_id: Id, about: str, task: Task) -> None:
         house = self.house
         try:
-            async with contextlib.aclosing(counted_elsewhere(task)) as lines:
-                async for told in lines:
-                    now = house.clock.now()
-                    if told.estimate is None:
-                        goes_on = await house.db.run(jobs.beat, job_id, told.done, task.people, now)
-                        if not goes_on:
-                            return
-                    else:
-                        await house.db.run(_finish, job_id, about, told.estimate, task.people, now)
+            async with self._turn(job_id, task.people) as mine:
+                if mine:
+                    await self._count(job_id, about, task)
         except Exception:
             log.exception("an estimate failed", job=job_id.hex())
             await house.db.run(jobs.finish, job_id, None, FAILED, house.clock.now())
         house.wake("live")
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, job_id: Id, people: int) -> AsyncIterator[bool]:
+        """Waits for room and says meanwhile that the job is not forgotten; False when it is over before it has begun."""
+        asked = asyncio.create_task(self._room.acquire())
+        try:
+            while not asked.done():
+                await asyncio.wait([asked], timeout=jobs.BEAT / SECOND)
+                if not asked.done() and not await self._beat(job_id, 0, people):
+                    break
+            yield asked.done()
+        finally:
+            if not asked.cancel():
+                self._room.release()
+
+    async def _count(self, job_id: Id, about: str, task: Task) -> None:
+        async with contextlib.aclosing(counted_elsewhere(task)) as lines:
+            async for told in lines:
+                if told.estimate is not None:
+                    facts = (job_id, about, told.estimate, task.people, self.house.clock.now())
+                    await self.house.db.run(_finish, *facts)
+                elif not await self._beat(job_id, told.done, task.people):
+                    return
+
+    async def _beat(self, job_id: Id, done: int, people: int) -> bool:
+        goes_on: bool = await self.house.db.run(jobs.beat, job_id, done, people, self.house.clock.now())
+        return goes_on
 
 
 def _finish(c: Connection, job_id: Id, about: str, estimate: Estimate, people: int, now: int) -> None:
@@ -157,6 +185,8 @@ async def counted_elsewhere(task: Task) -> Any:
     )
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     assert process.stdout is not None  # noqa: S101 - so is it
+    assert process.stderr is not None  # noqa: S101 - a pipe as well
+    complaints = asyncio.create_task(_tail(process.stderr))
     try:
         process.stdin.write(msgspec.msgpack.encode(task))
         process.stdin.close()
@@ -166,12 +196,21 @@ async def counted_elsewhere(task: Task) -> Any:
             whole = whole or told.estimate is not None
             yield told
         if not whole:
-            assert process.stderr is not None  # noqa: S101 - a pipe as well
-            raise RuntimeError((await process.stderr.read()).decode(errors="replace")[-2000:])
+            raise RuntimeError(await complaints)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+        if words := await complaints:
+            log.warning("a counting process complained", words=words)
+
+
+async def _tail(stream: asyncio.StreamReader) -> str:
+    """The end of what a process complains of. It is read while it is written: a full pipe would hold the process up."""
+    end = b""
+    while piece := await stream.read(2**16):
+        end = (end + piece)[-TAIL:]
+    return end.decode(errors="replace").strip()
 
 
 # --- in the process that counts ---------------------------------------------------------------------------------------------

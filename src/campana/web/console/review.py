@@ -185,16 +185,19 @@ async def _counted(request: AnyRequest, material: Material, row: DraftRow, draft
     job_id: Id | None = await console.write(begin, workspace_of(request), row.id, view.about, console.clock.now())
     if job_id is not None:
         facts = (house, workspace_of(request), audience.id, audience.columns, audience.summary.offered, task)
-        console.estimates.begin(job_id, view.about, task_of(*facts))
+        console.estimates.begin(row.id, job_id, view.about, task_of(*facts))
     fresh = replace(material, row=row, job=await console.read(jobs.latest, row.id, KIND))
     return make_view(fresh, row, draft, house.channels, console.clock.now(), **more)
 
 
 def begin(c: Connection, workspace_id: Id, campaign_id: Id, about: str, now: int) -> Id | None:
     """A job for this counting; None when another process has begun it just now."""
-    result, job = counted(jobs.latest(c, campaign_id, KIND), about)
+    latest = jobs.latest(c, campaign_id, KIND)
+    result, job = counted(latest, about)
     if result is not None or (job is not None and job.runs(now)):
         return None
+    if latest is not None and job is None and latest.runs(now):
+        jobs.finish(c, latest.id, None, None, now)  # of an earlier text: whoever counts it, perhaps elsewhere, stops
     return jobs.start(c, workspace_id, KIND, campaign_id, now, msgspec.json.encode(Result(about)).decode())
 
 
