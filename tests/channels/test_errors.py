@@ -124,12 +124,12 @@ def test_our_tables_say_what_the_published_ones_say(vendor: str, known: list[Row
 def test_logs_show_a_codes_words_and_advice(kind: str) -> None:
     channel = channels()[kind]
     code = {"whatsapp": "131026", "twilio_sms": "21610"}[kind]
-    failure, advice = channel.failure_of(code), channel.advice_of(code)
+    failure, advice = channel.failure_of(code), channel.errors.advice(code)
     assert failure is not None
     assert failure.words
-    assert advice is not None
-    assert advice.endswith(".")
-    assert (channel.failure_of("999"), channel.advice_of("999")) == (None, None)
+    assert (advice.meaning, advice.cls, advice.general) == (failure.words, failure.cls, False)
+    assert advice.do.endswith(".")
+    assert (channel.failure_of("999"), channel.errors.advice("999").general) == (None, True)
 
 
 def test_a_trouble_of_the_step_does_not_stop_the_sender() -> None:

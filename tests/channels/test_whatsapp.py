@@ -211,11 +211,17 @@ def test_131026_fails_the_message_and_lets_the_fallback_fire() -> None:
     assert verdict(event.failure, tries=1) is Verdict.NEXT
 
 
-def test_131026_tells_its_eight_possible_reasons() -> None:
-    advice = whatsapp.CHANNEL.advice_of("131026")
-    assert advice is not None
-    reasons = ("not on WhatsApp", "terms", "too old", "blocked", "per-user limit", "30 days", "country", "+91")
-    assert [reason for reason in reasons if reason not in advice] == []
+EIGHT = {
+    "en": ("not on WhatsApp", "terms", "too old", "blocked", "how much marketing", "30 days", "country", "+91"),
+    "pt_BR": ("não está no WhatsApp", "termos", "antiga", "bloqueou", "quanto marketing", "30 dias", "país", "+91"),
+    "es": ("no está en WhatsApp", "términos", "antigua", "bloqueó", "cuánto marketing", "30 días", "país", "+91"),
+}
+
+
+@pytest.mark.parametrize("language", EIGHT)
+def test_131026_tells_its_eight_possible_reasons(language: str) -> None:
+    reasons = whatsapp.CHANNEL.errors.advice("131026", language).reasons
+    assert [known for known, reason in zip(EIGHT[language], reasons, strict=True) if known not in reason] == []
 
 
 def test_131050_is_an_opt_out_and_fires_no_fallback() -> None:

@@ -1,13 +1,11 @@
-"""What the channels have in common in reading a vendor's answer: error tables, Retry-After, bodies that may be anything."""
+"""What the channels have in common in reading a vendor's answer: Retry-After, bodies that may be anything."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from importlib import resources
 from typing import TypeVar
 
 import msgspec
@@ -25,19 +23,6 @@ NOT_PROCESSED = frozenset({425, 429})
 THROTTLES = frozenset({"4", "80007", "130429", "20429", "21611"})  # rates of an account or a number, whatever the HTTP code
 OUR_ACCOUNT = frozenset({401, 402, 403, 404, 405, 407})
 LONGEST_WAIT = DAY
-
-
-class Errors:
-    """A vendor's error codes: what each means for the step, and what people may do about it."""
-
-    def __init__(self, vendor: str, bad_address: frozenset[str] = frozenset()) -> None:
-        text = resources.files("campana.channels").joinpath(f"errors/{vendor}.csv").read_text(encoding="utf-8")
-        self.table = Table.read(text, bad_address)
-        self._advice = {line["code"]: line["advice"] for line in csv.DictReader(text.splitlines()) if line["advice"]}
-
-    def advice(self, code: str) -> str | None:
-        """A sentence for people who look at that code, when there is more to say than its meaning."""
-        return self._advice.get(code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from campana.channels.advice import NONE, Errors
 from campana.core.exchange import Answer, Hook, Request, Response
 from campana.core.failure import Failure
 from campana.core.message import Event, Outgoing, Reach, Receipt, Rendered, Result, Status
@@ -196,5 +197,8 @@ class Channel:
     wait_for_receipt: int | None = None  # microseconds to wait for the receipt of a lost answer, where nobody can be asked
     needs_template: bool = False  # outside the vendor's service window only templates may be sent
     stop_confirmed_by_vendor: bool = False
-    failure_of: Callable[[str], Failure | None] = lambda code: None  # the error table, for logs
-    advice_of: Callable[[str], str | None] = lambda code: None  # what people may do about a code
+    errors: Errors = NONE  # what its codes mean for the step, and what people are told about them
+
+    def failure_of(self, code: str) -> Failure | None:
+        """The row of the error table for that code, for logs."""
+        return self.errors.table.get(code)

@@ -13,7 +13,8 @@ import msgspec
 from pydantic import Field, model_validator
 
 from campana.channels import contract, signatures
-from campana.channels.answers import Errors, Said, code_of, mail_date, read, reference, refusal, short, told_failure
+from campana.channels.advice import Errors
+from campana.channels.answers import Said, code_of, mail_date, read, reference, refusal, short, told_failure
 from campana.channels.contract import (
     N_,
     BaseUrl,
@@ -64,7 +65,11 @@ STATUSES = {
 }
 
 # Seed 003's status Error: 21211 and the codes Twilio has split from it.
-ERRORS = Errors("twilio", bad_address=frozenset({"21211", "21265", "21266", "21268"}))
+ERRORS = Errors(
+    "twilio",
+    bad_address=frozenset({"21211", "21265", "21266", "21268"}),
+    page="https://www.twilio.com/docs/api/errors/{code}",
+)
 
 # Words Twilio acts on and answers by itself, unless Advanced Opt-Out tells its own (OptOutType). YES is not among them: from
 # somebody who had not opted out it is a reply like any other.
@@ -456,6 +461,5 @@ CHANNEL = Channel(
         "Receipts find their way by themselves. For replies, enter this address at Twilio as the webhook of the number or "
         "Messaging Service."
     ),
-    failure_of=ERRORS.table.get,
-    advice_of=ERRORS.advice,
+    errors=ERRORS,
 )

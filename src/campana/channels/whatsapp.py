@@ -274,6 +274,5 @@ CHANNEL = Channel(
         "message_template_status_update, template_category_update, user_preferences and account_update."
     ),
     ours=frozenset({"verify_token"}),
-    failure_of=ERRORS.table.get,
-    advice_of=ERRORS.advice,
+    errors=ERRORS,
 )

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from campana.channels.answers import UNREADABLE, Errors, code_of, read, reference, short, told_failure
+from campana.channels.advice import Errors
+from campana.channels.answers import UNREADABLE, code_of, read, reference, short, told_failure
 from campana.core.durations import SECOND
 from campana.core.exchange import Answer, Hook
 from campana.core.message import (
@@ -30,7 +31,7 @@ from campana.core.message import (
 )
 from campana.core.optout import wish_of
 
-ERRORS = Errors("whatsapp")
+ERRORS = Errors("whatsapp", page="https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes")
 
 # Their status -> our word. `read` may come without `delivered`; deleted and warning say nothing about delivery.
 STATUSES = {

@@ -58,6 +58,7 @@ class Table:
     def __init__(self, rows: Iterable[Failure], ranges: Iterable[tuple[int, int, Failure]] = ()) -> None:
         self.rows = {row.code: row for row in rows}
         self.ranges = tuple(ranges)
+        self.codes = (*self.rows, *(row.code for _, _, row in self.ranges))
 
     @classmethod
     def read(cls, text: str, bad_address: frozenset[str] = frozenset()) -> Table:
@@ -81,13 +82,17 @@ class Table:
                 rows.append(row)
         return cls(rows, ranges)
 
-    def get(self, code: str) -> Failure | None:
-        """The failure of that code, or None when the table does not know it."""
+    def row(self, code: str) -> Failure | None:
+        """The row that code stands in, under its own code or `low-high`; a range is found by its own name too."""
         if row := self.rows.get(code):
             return row
-        number = int(code) if code.isdigit() else -1
-        found = (row for low, high, row in self.ranges if low <= number <= high)
-        return next((replace(row, code=code) for row in found), None)
+        number = int(code) if code.isascii() and code.isdigit() and len(code) < 10 else -1
+        return next((row for low, high, row in self.ranges if low <= number <= high or row.code == code), None)
+
+    def get(self, code: str) -> Failure | None:
+        """The failure of that code, or None when the table does not know it."""
+        row = self.row(code)
+        return row if row is None or row.code == code else replace(row, code=code)
 
 
 def _retry(words: str) -> Retry:
@@ -104,6 +109,16 @@ class Verdict(StrEnum):
     HOLD = "hold"  # our own trouble: the sender pauses, the step waits, nobody is burnt
     OPTED_OUT = "opted_out"
     ASK = "ask"  # uncertain: the vendor is asked first
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """What the journey does with a failure: at once, and when the attempts that its row allows are used up."""
+
+    first: Verdict
+    last: Verdict
+    retry: Retry
+    of_step: bool  # with HOLD: the step is closed for everybody, else the sender pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +144,11 @@ def verdict(failure: Failure, tries: int) -> Verdict:
     if failure.cls is Class.TRANSIENT or failure.fallback:
         return Verdict.NEXT  # a transient failure used up counts as not delivered
     return Verdict.END
+
+
+def follows(failure: Failure) -> Follows:
+    """All that follows from a failure, so that people can be told."""
+    return Follows(verdict(failure, 1), verdict(failure, MAX_TRIES), failure.retry, failure.of_step)
 
 
 def may_try_again(retry: Retry, tries: int) -> bool:
