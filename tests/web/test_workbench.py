@@ -284,3 +284,38 @@ async def test_a_change_whose_process_died_is_told_and_can_be_done_to_its_end(st
         assert answer.status_code == 303
         assert "Change the others too" not in (await http.get(f"{studio.home}/audience")).text
     assert (await bench_of(studio)).rows[3].flag == "dropped"
+
+
+async def test_a_row_of_too_many_cells_is_mended_in_the_page(studio: Studio):
+    wide = "name,phone,city\nPérez, Juan,+525511223344,Lima\nAna,+525511223355,Quito,x,y\nBea,+525511223366,Lima,,\n"
+    async with studio.as_user() as http:
+        html = await read(studio, http, wide)
+        assert ("belongs to no column" in html, "Surplus cell 2 of row 2" in html) == (False, True)
+        fields = filled(html, "f1")
+        assert [fields[f"cell-{at}"] for at in range(4)] == ["Pérez", " Juan", "+525511223344", "Lima"]
+        path = f"{studio.home}/audience/rows/{{}}"
+        await http.post(path.format(1), data={**fields, "do": "join-0"})
+        await http.post(path.format(2), data={**filled(html, "f2"), "cell-2": "Cuenca", "do": "cut"})
+    rows = (await bench_of(studio)).rows
+    assert [(row.cells, row.flag) for row in rows[:2]] == [
+        (("Pérez, Juan", "+525511223344", "Lima"), None),
+        (("Ana", "+525511223355", "Cuenca"), None),
+    ]
+    assert rows[2].flag is None  # cells with nothing in them are too many for nobody
+
+
+async def test_two_who_change_one_row_see_each_other(studio: Studio):
+    async with studio.as_user() as ana, studio.as_user("berta") as berta:
+        hers = filled(await read(studio, ana), "f4")
+        path, name = f"{studio.home}/audience/rows/4", next(one for one in hers if one.startswith("cell-"))
+        old = filled((await berta.get(f"{studio.home}/audience")).text, "f4")
+        await ana.post(path, data={**hers, name: "+525511229901", "do": "save"})
+        answer = await berta.post(path, data={**old, name: "+525511229902", "do": "save"})
+        assert (answer.status_code, "Somebody else changed row 4 meanwhile" in answer.text) == (409, True)
+        assert "Now: +525511229901" in answer.text
+        now = filled(answer.text, "f4")
+        assert now[name] == "+525511229902"  # what she typed is still there
+        dropped = await berta.post(path, data={**old, "do": "drop"})
+        assert dropped.status_code == 409
+        assert (await berta.post(path, data={**now, "do": "save"})).status_code == 303
+    assert (await bench_of(studio)).rows[3].phone == "+525511229902"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 
 import msgspec
 from msgspec.structs import replace
@@ -28,6 +29,12 @@ class Row(msgspec.Struct, frozen=True):
     def of(cls, row: CheckedRow) -> Row:
         """The row as it was checked."""
         return cls(row.number, tuple(row.raw), row.phone, row.email, row.issues, row.reason, row.flag)
+
+    @property
+    def mark(self) -> str:
+        """Names the row as people saw it: other cells, or another state, are another mark."""
+        seen = msgspec.json.encode((self.cells, self.left_out, self.flag))
+        return blake2b(seen, digest_size=8).hexdigest()
 
 
 class Addresses:
@@ -75,10 +82,29 @@ def with_cells(row: Row, cells: Mapping[int, str]) -> Row:
 
 def checked(checker: Checker, row: Row) -> Row:
     """The row as the rules see it now. What was accepted before and has not changed stays accepted."""
-    found = Row.of(checker.check(row.number, list(row.cells)))
+    found = Row.of(checker.check(row.number, _within(row.cells, len(checker.columns.names))))
     before = {(issue.column, issue.words) for issue in row.issues if issue.severity == "accepted"}
     known = all((issue.column, issue.words) in before for issue in found.issues if issue.severity == "warning")
     return accepted(found) if before and known else found
+
+
+def _within(cells: Sequence[str], width: int) -> list[str]:
+    """The cells without empty ones that belong to no column."""
+    end = len(cells)
+    while end > width and not cells[end - 1].strip():
+        end -= 1
+    return list(cells[:end])
+
+
+def joined(cells: Mapping[int, str], at: int, sign: str) -> dict[int, str]:
+    """The cells with two of them made one, as they were before `sign` divided them; those behind move up."""
+    places = sorted(cells)
+    if at not in places[:-1]:
+        return dict(cells)
+    here = places.index(at)
+    texts = [cells[place] for place in places]
+    texts[here : here + 2] = [texts[here] + sign + texts[here + 1]]
+    return dict(zip(places, [*texts, ""], strict=True))
 
 
 def repetitions(row: Row, others: Sequence[Row]) -> list[Row]:

@@ -54,6 +54,10 @@ class Unchangeable(ValueError):
     """The row cannot be changed now; the sentence says why."""
 
 
+class ChangedMeanwhile(Unchangeable):
+    """Somebody else changed the row since it was looked at."""
+
+
 @dataclass(frozen=True)
 class Changed:
     """What became of a row, and of those that had been its repetitions."""
@@ -63,11 +67,12 @@ class Changed:
 
 
 async def change(
-    house: House, at: Place, audience_id: Id, number: int, what: What, cells: Mapping[int, str], note: Note
+    house: House, at: Place, audience_id: Id, number: int, what: What, cells: Mapping[int, str], note: Note, seen: str = ""
 ) -> Changed:
-    """Changes one row. What it means for the others is worked out beside the store, and done anew when somebody was faster."""
+    """Changes one row. What it means for the others is worked out beside the store, and done anew when somebody was faster.
+    `seen` is the mark of the row as it was looked at; when it is another one by now, ChangedMeanwhile is raised."""
     for _ in range(ATTEMPTS):
-        audience, before, after = await house.db.read(_worked_out, at, audience_id, number, what, cells)
+        audience, before, after = await house.db.read(_worked_out, at, audience_id, number, what, cells, seen)
         if await house.db.run(_save, house, at, audience, before, after, note):
             freed = [now.number for was, now in zip(before, after, strict=True) if was.left_out and not now.left_out]
             return Changed(after[0], tuple(one for one in freed if one != number))
@@ -75,7 +80,7 @@ async def change(
 
 
 def _worked_out(
-    c: Connection, at: Place, audience_id: Id, number: int, what: What, cells: Mapping[int, str]
+    c: Connection, at: Place, audience_id: Id, number: int, what: What, cells: Mapping[int, str], seen: str
 ) -> tuple[Audience, list[Row], list[Row]]:
     """The rows that change, as they are and as they will be."""
     audience = _at_hand(c, at, audience_id)
@@ -83,6 +88,8 @@ def _worked_out(
     if found is None:
         raise Unchangeable(f"There is no row {number} any more.")
     was = row_of(found)
+    if seen and was.mark != seen:
+        raise ChangedMeanwhile(f"Somebody else changed row {number} meanwhile.")
     now = {"save": with_cells(was, cells), "drop": dropped(was), "accept": accepted(was), "restore": was}[what]
     columns = columns_of(audience.columns, audience.spec)
     check = what in ("save", "restore")

@@ -14,14 +14,16 @@ from babel import Locale
 from campana.core.audience import REASONS
 from campana.core.campaign import AudienceSpec
 from campana.core.reading import EMAIL, FIELD, IGNORE, PHONE, Found, Told, mapped
-from campana.core.workbench import Row
+from campana.core.workbench import Row, joined
 from campana.store.audience_rows import ALL, PROBLEMS
+from campana.store.audiences import Audience
 from campana.web.console.page import AnyRequest, number
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 ENCODINGS = ("utf-8", "utf-16", "cp1252", "iso-8859-1", "iso-8859-15", "cp850", "mac_roman")
 ROLES = (PHONE, EMAIL, FIELD, IGNORE)
 WARNINGS = ("not_in_plan", "no_plus", "extension")
+TOO_WIDE = "too_many_cells"
 KINDS = (*REASONS, *WARNINGS)
 PAGE = 50
 
@@ -120,13 +122,36 @@ def countries(language: str) -> list[tuple[str, str]]:
     return sorted(((code, names.get(code, code)) for code in phonenumbers.SUPPORTED_REGIONS), key=lambda pair: pair[1])
 
 
+def separator_of(audience: Audience) -> str:
+    """What divides two cells of its file; a space when nothing that can be seen does."""
+    found = audience.reading.found
+    return found.separator if found and found.separator and found.separator != "\t" else " "
+
+
+def surplus(row: Row, columns: tuple[str, ...]) -> set[int]:
+    """The cells of a row that belong to no column; empty ones are nobody's loss."""
+    more = range(len(columns), len(row.cells))
+    return set(more) if any(row.cells[at].strip() for at in more) else set()
+
+
+def mended(cells: dict[int, str], columns: tuple[str, ...], how: str, sign: str) -> dict[int, str]:
+    """The cells of a row that has too many: `cut` leaves away those that belong to no column, `join-2` makes one of the cell at
+    2 and the next one. Anything else changes nothing."""
+    if how == "cut":
+        return {at: "" if at >= len(columns) else cell for at, cell in cells.items()}
+    verb, _, at = how.partition("-")
+    return joined(cells, number(at), sign) if verb == "join" and at.isdecimal() else cells
+
+
 def open_cells(row: Row, columns: tuple[str, ...], reachable: tuple[int | None, int | None], edit: bool) -> set[int]:
     """The cells of a row that can be typed into: those with a problem, or all of them."""
     if row.left_out == "dropped":
         return set()
     if edit:
-        return set(range(len(columns)))
+        return set(range(len(columns))) | surplus(row, columns)
     problems = [issue for issue in row.issues if issue.severity == "problem"]
+    if any(issue.code == TOO_WIDE for issue in problems):
+        return set(range(len(columns))) | surplus(row, columns)  # nobody knows which one is too many
     found = {columns.index(issue.column) for issue in problems if issue.column in columns}
     if any(issue.code == "missing" for issue in problems):
         found |= {place for place in reachable if place is not None}

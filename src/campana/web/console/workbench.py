@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from litestar import Response, get, post
@@ -20,7 +20,7 @@ from campana.engine import workbench as benches
 from campana.engine.readings import NotADraft, Note, Place, Readings
 from campana.engine.report import guard
 from campana.engine.workbench import Unchangeable
-from campana.store import audience_rows, audit
+from campana.store import audience_rows, audiences, audit
 from campana.store.audience_rows import PROBLEMS
 from campana.store.drafts import DraftRow
 from campana.store.workbench import Bench, look, rows_of
@@ -35,7 +35,10 @@ from campana.web.console.audience_form import (
     asked_of,
     cells_of,
     countries,
+    mended,
     open_cells,
+    separator_of,
+    surplus,
     told_of,
 )
 from campana.web.console.csv_files import lines, sent
@@ -59,6 +62,7 @@ class BenchView:
     done: str = ""  # what was just done, as verb:number
     trouble: str = ""  # why something could not be done
     may_edit: bool = True
+    typed: Mapping[int, Mapping[int, str]] = field(default_factory=dict)  # row -> what somebody typed that is not kept
 
     @property
     def home(self) -> str:
@@ -118,7 +122,16 @@ class BenchView:
         if not self.editable or self.b.audience is None:
             return set()
         places = (self.columns.phone, self.columns.email) if self.columns else (None, None)
-        return open_cells(row, self.b.audience.columns, places, row.number == self.wanted.edit)
+        edit = row.number == self.wanted.edit or bool(self.typed.get(row.number))
+        return open_cells(row, self.b.audience.columns, places, edit)
+
+    def surplus(self, row: Row) -> list[int]:
+        """The cells of a row that belong to no column."""
+        return sorted(surplus(row, self.b.audience.columns)) if self.b.audience else []
+
+    def text(self, row: Row, at: int) -> str:
+        """What stands in a cell that can be typed into."""
+        return self.typed.get(row.number, {}).get(at, row.cells[at] if at < len(row.cells) else "")
 
     @property
     def said(self) -> tuple[str, str]:
@@ -215,15 +228,21 @@ async def _shown(request: AnyRequest, campaign: str, done: str = "") -> Response
 async def change_row(request: AnyRequest, campaign: FromPath[str], number: FromPath[int]) -> Response[Any]:
     """Mends a row, drops it, brings it back, or takes it as it is."""
     form = dict((await request.form()).multi_items())
-    what = cast("benches.What", form.get("do", "save") if form.get("do") in WHATS else "save")
+    do = str(form.get("do", "save"))
+    what = cast("benches.What", do if do in WHATS else "save")
     at = place_of(request, campaign)
     note = noted(request, at, "audience.row", f"row {number}", how=what)
+    cells = cells_of(form) if what == "save" else {}
 
     async def act(audience_id: Id) -> str:
-        await benches.change(house_of(request), at, audience_id, number, what, cells_of(form), note)
+        new = cells
+        if do not in WHATS:
+            audience = await Desk.of(request).console.read(audiences.load, at.workspace_id, audience_id)
+            new = mended(cells, audience.columns, do, separator_of(audience)) if audience else cells
+        await benches.change(house_of(request), at, audience_id, number, what, new, note, str(form.get("seen", "")))
         return f"{what}:{number}"
 
-    return await _acted(request, campaign, form, act)
+    return await _acted(request, campaign, form, act, {number: cells})
 
 
 @post("/campaigns/{campaign:str}/audience/rows", needs=Permission.EDIT, include_in_schema=False)
@@ -243,8 +262,11 @@ async def change_rows(request: AnyRequest, campaign: FromPath[str]) -> Response[
     return await _acted(request, campaign, form, act)
 
 
-async def _acted(request: AnyRequest, campaign: str, form: Mapping[str, Any], act: Any) -> Response[Any]:
-    """Does it, then shows the same rows again: as a part, or on the page of their address."""
+async def _acted(
+    request: AnyRequest, campaign: str, form: Mapping[str, Any], act: Any, typed: Mapping[int, Mapping[int, str]] | None = None
+) -> Response[Any]:
+    """Does it, then shows the same rows again: as a part, or on the page of their address; with what was typed when it could
+    not be done."""
     draft, done, trouble = await known_draft(request, campaign), "", ""
     if isinstance(draft, Redirect):
         raise Refused("This campaign was launched meanwhile: its people are those it was launched with.")
@@ -253,8 +275,11 @@ async def _acted(request: AnyRequest, campaign: str, form: Mapping[str, Any], ac
         done = await act(id_of(str(form.get("audience", ""))) or b"")
     except (Unchangeable, NotADraft) as error:
         trouble = str(error)
-    if trouble or "hx-request" in request.headers:
-        return answered(request, await view_of(request, draft, wanted, done, trouble), 409 if trouble else 200)
+    if trouble:
+        view = await view_of(request, draft, wanted, trouble=trouble)
+        return answered(request, replace(view, typed=typed or {}), 409)
+    if "hx-request" in request.headers:
+        return answered(request, await view_of(request, draft, wanted, done))
     query = wanted.query()
     return Redirect(f"{home_of(draft.id)}/audience{query}{'&' if query else '?'}done={done}", status_code=303)
 
