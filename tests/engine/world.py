@@ -227,6 +227,7 @@ class World:
         start: int | None = None,
         hours: dict[str, Any] | None = None,
         name: str | None = None,
+        canary: dict[str, Any] | None = None,
     ) -> Id:
         """A campaign is launched to people: their numbers, or rows by column."""
         self.clock.advance_to(self.clock.now() + 1000)  # no two campaigns in one millisecond
@@ -238,6 +239,7 @@ class World:
                 "fallbacks": list(fallbacks),
                 "follow_ups": [{"after": "1 day", **one} for one in follow_ups],
                 **({"hours": hours} if hours else {}),
+                **({"canary": canary} if canary else {}),
             }
         )
         audience_id = await self.house.db.run(_store_audience, self.installation.workspace_id, rows, self.clock.now())

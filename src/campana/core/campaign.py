@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -87,6 +88,40 @@ class Hours(Model):
     zone: str = Field("UTC", description="IANA zone, or an offset such as -05:00")
     days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] | None = None
 
+    @model_validator(mode="after")
+    def are_some_time(self) -> Hours:
+        if self.start == self.end:
+            raise ValueError("the hours end when they begin; write another time to end, or leave the hours out for any time")
+        return self
+
+
+class Limits(Model):
+    """How much may go wrong before a campaign pauses by itself, in per cent of the people it has been sent to."""
+
+    failed: float = Field(5, ge=0, le=100, description="Messages that failed")
+    opted_out: float = Field(1, ge=0, le=100, description="People who opted out")
+    unknown: float = Field(2, ge=0, le=100, description="Messages of which nobody knows whether they were sent")
+
+
+class Canary(Model):
+    """To whom a campaign goes first: it goes on by itself when little goes wrong for a while, else it pauses and says why."""
+
+    people: int | None = Field(None, ge=1, description="So many people first")
+    share: float | None = Field(None, gt=0, le=100, description="So many per cent of the people first")
+    wait: Length = Field(30 * MINUTE, ge=MINUTE, le=7 * DAY, description="How long it is watched once all of them were sent to")
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def says_how_many(self) -> Canary:
+        if (self.people is None) == (self.share is None):
+            raise ValueError("write either 'people' or 'share'")
+        return self
+
+    def first(self, offered: int) -> int:
+        """How many of the people offered are the first."""
+        wanted = self.people if self.people is not None else math.ceil(offered * (self.share or 0) / 100)
+        return max(1, min(offered, wanted))
+
 
 class CampaignFile(Model):
     """A campaign as a file."""
@@ -99,6 +134,7 @@ class CampaignFile(Model):
     follow_ups: list[FollowUp] = Field(default_factory=list)
     start: str = Field("now", description="'now', or a local time and its zone: 2026-12-24 09:00 America/Mexico_City")
     hours: Hours | None = None
+    canary: Canary | None = Field(None, description="Send to some people first, and pause when too much goes wrong")
 
 
 class Step(Model):
@@ -120,6 +156,7 @@ class Plan(Model):
 
     steps: tuple[Step, ...]
     hours: Hours | None = None
+    zone: str = ""  # in which people chose the start; empty: it began at once
 
     @property
     def last_fallback(self) -> int:

@@ -7,10 +7,11 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from campana.core.campaign import CampaignFile, FollowUp, Hours, Message, Model
+from campana.core.campaign import CampaignFile, Canary, FollowUp, Hours, Message, Model
 from campana.core.durations import DAY, HOUR
 
 Kind = Literal["primary", "fallback", "follow_up"]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 ORDER: tuple[Kind, ...] = ("primary", "fallback", "follow_up")
 MOST = {"primary": 1, "fallback": 5, "follow_up": 5}  # steps of a kind: more would be a nuisance to whoever gets them
 LONGEST = 10_000  # signs of a text
@@ -39,6 +40,19 @@ class DraftStep(Model):
         return bool(self.sender or self.text or self.template)
 
 
+class OwnHours(Model):
+    """Hours as they were typed, right or wrong: what is wrong is told, and kept until it is mended."""
+
+    start: str = Field("08:00", alias="from", max_length=8)
+    end: str = Field("21:00", alias="to", max_length=8)
+    zone: str = Field("UTC", max_length=64)
+    days: list[Day] | None = None
+
+    def kept(self) -> Hours:
+        """The hours that a campaign keeps; raises ValueError while something is wrong with them."""
+        return Hours.model_validate(self.model_dump(by_alias=True))
+
+
 class Schedule(Model):
     """When it starts: now, or at a local time of a zone, as it was typed."""
 
@@ -58,12 +72,15 @@ class Draft(Model):
 
     steps: tuple[DraftStep, ...] = (DraftStep(key="s1", kind="primary"),)
     when: Literal["workspace", "own", "any"] = "workspace"  # whose active hours it keeps
-    hours: Hours | None = None  # its own
+    hours: OwnHours | None = None  # its own
     schedule: Schedule = Schedule()
+    canary: Canary | None = None
 
     def hours_in(self, workspace: Hours | None) -> Hours | None:
-        """The hours it keeps in a workspace with these; None: messages go out at any time."""
-        return {"workspace": workspace, "own": self.hours, "any": None}[self.when]
+        """The hours it keeps in a workspace with these; None: messages go out at any time. Raises ValueError when they are wrong."""
+        if self.when == "own":
+            return self.hours.kept() if self.hours else None
+        return workspace if self.when == "workspace" else None
 
     @property
     def sent(self) -> tuple[DraftStep, ...]:
@@ -146,7 +163,8 @@ def draft_of_file(file: CampaignFile, sender_ids: dict[str, str]) -> Draft:
         )
         for number, (kind, message) in enumerate(messages, 1)
     ]
-    return Draft(steps=tuple(steps), when="own" if file.hours else "any", hours=file.hours)
+    hours = OwnHours.model_validate(file.hours.model_dump(by_alias=True)) if file.hours else None
+    return Draft(steps=tuple(steps), when="own" if file.hours else "any", hours=hours, canary=file.canary)
 
 
 def _hours(length: int | None) -> int | None:

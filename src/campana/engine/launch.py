@@ -11,16 +11,17 @@ from sqlalchemy import Connection
 
 from campana.channels.contract import Channel, UnfitContent
 from campana.core.audience import Summary
-from campana.core.campaign import CampaignFile, FollowUp, Hours, Message, Plan, Step
+from campana.core.campaign import CampaignFile, Canary, FollowUp, Hours, Message, Plan, Step
+from campana.core.canary import watch_for
 from campana.core.draft import Draft, DraftStep
 from campana.core.durations import DAY, HOUR
 from campana.core.hours import UnknownZone, zone_of
 from campana.core.ids import Id, new_id
 from campana.core.message import Reach
 from campana.core.template import compile_text, unknown_fields
-from campana.engine import relay
+from campana.engine import careful, relay
 from campana.engine.house import House, vendor_template
-from campana.store import accounts, audiences, audit, campaigns, choices, drafts, flows, templates
+from campana.store import accounts, audiences, audit, campaigns, choices, drafts, flows, templates, workspaces
 from campana.store.accounts import SenderRow
 from campana.store.drafts import Author, DraftRow
 from campana.store.workbench import busy
@@ -140,7 +141,8 @@ def launch(
     campaign_id = campaigns.create(c, workspace_id, file.name, "one_time", definition, file.tags, now)
     if campaign_id is None:
         raise Refused(f"There is already a campaign named {file.name!r}. Choose another name.")
-    return _add_run(c, house, workspace_id, campaign_id, plan, audience_id, audience.columns, audience.offered, starts_at, now)
+    facts = (audience_id, audience.columns, audience.offered, file.canary, starts_at, now)
+    return _add_run(c, house, workspace_id, campaign_id, plan, *facts)
 
 
 def launch_draft(
@@ -167,7 +169,7 @@ def launch_draft(
     check_fields(plan, audience.columns)
     _check_reach(house, plan, audience.summary)
     columns, offered = msgspec.json.encode(audience.columns).decode(), audience.summary.offered
-    run_id = _add_run(c, house, workspace_id, row.id, plan, audience.id, columns, offered, starts_at, now)
+    run_id = _add_run(c, house, workspace_id, row.id, plan, audience.id, columns, offered, row.draft.canary, starts_at, now)
     facts = {"people": offered, "starts_at": starts_at}
     about = (author.user_id, author.who, "campaign.launched", row.name, now, row.id, facts, author.address)
     audit.note(c, workspace_id, *about)
@@ -212,10 +214,12 @@ def _add_run(
     audience_id: Id,
     columns: str,
     offered: int,
+    canary: Canary | None,
     starts_at: int,
     now: int,
 ) -> Id:
     run_id = _free_id(c, now)
+    watch = watch_for(canary, offered, house.durations.of(canary.wait)) if canary else None
     campaigns.add_run(
         c,
         {
@@ -227,6 +231,7 @@ def _add_run(
             "columns": columns,
             "audience_id": audience_id,
             "offered": offered,
+            "watch": careful.write_watch(watch) if watch else None,
             "starts_at": starts_at,
             "created_at": now,
         },
@@ -263,15 +268,16 @@ def pause(c: Connection, run_id: Id, now: int) -> bool:
 
 def resume(c: Connection, run_id: Id, now: int) -> bool:
     """The run goes on, and with it the senders and steps that its trouble had stopped. One that had not begun waits for its
-    start again."""
+    start again. False when it is over, or while everything is stopped."""
     run = campaigns.get_run(c, run_id)
-    if run is None or run.status not in campaigns.LIVE:
+    if run is None or run.status not in campaigns.LIVE or workspaces.stopped(c, run.workspace_id):
         return False
     plan = Plan.model_validate_json(run.plan)
     accounts.resume_senders(c, [bytes.fromhex(step.sender) for step in plan.steps])
     flows.reopen(c, run_id)
+    careful.go_on(c, run)
     goes_on = "scheduled" if run.started_at is None else "sending"
-    return _change(c, run_id, ["paused"], "resumed", now, status=goes_on, paused_at=None) or run.status != "paused"
+    return _change(c, run_id, ["paused"], "resumed", now, status=goes_on, paused_at=None, note=None) or run.status != "paused"
 
 
 def finish(c: Connection, run_id: Id, now: int) -> bool:

@@ -8,11 +8,12 @@ from sqlalchemy import Connection
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Status
-from campana.engine import relay
+from campana.engine import careful, relay
 from campana.engine.changes import Changes, end_all
 from campana.engine.house import CALL_TIMEOUT, LEASE, MARGIN, House, RunPlan
 from campana.engine.reconcile import ENOUGH_ASKED
-from campana.store import accounts, campaigns, counters, flows, inbox, messages, recipients
+from campana.store import accounts, campaigns, counters, flows, inbox, messages, recipients, workspaces
+from campana.store.campaigns import RunRow
 from campana.store.dialect import alone
 from campana.store.messages import MessageRow
 from campana.store.recipients import Person
@@ -29,6 +30,8 @@ def start_runs(c: Connection, house: House, now: int) -> int:
         return 0
     started = 0
     for run in campaigns.runs_with_status(c, ["scheduled"], starting_by=now):
+        if workspaces.stopped(c, run.workspace_id):
+            continue  # it begins when the emergency stop is lifted
         if campaigns.change_run(c, run.id, ["scheduled"], status="sending", started_at=now):
             relay.note(c, run.id, "started", now)
             started += 1
@@ -45,7 +48,10 @@ def enrol(c: Connection, house: House, now: int) -> int:
         waits = run.status == "paused" and run.started_at is None
         if run.enrolled or run.audience_id is None or waits:
             continue
-        last, n = recipients.enrol(c, run, ENROL, now)
+        batch = _batch(c, run)
+        if not batch:
+            continue
+        last, n = recipients.enrol(c, run, batch, now)
         complete = last == run.enrolled_through
         campaigns.note_enrolled(c, run.id, last, complete)
         tally = counters.Tally()
@@ -55,6 +61,15 @@ def enrol(c: Connection, house: House, now: int) -> int:
         if enrolled >= ENROL:
             break
     return enrolled
+
+
+def _batch(c: Connection, run: RunRow) -> int:
+    """How many people of a run are enrolled next: while the first ones are watched, no others."""
+    if run.watch is None or run.status == "ended":
+        return ENROL
+    enrolled = careful.enrolled(counters.figures(c, [run.id])[run.id])
+    room = careful.read_watch(run.watch).room(enrolled)
+    return ENROL if room is None or enrolled >= run.offered else min(ENROL, room)
 
 
 def deadlines(c: Connection, house: House, now: int) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from campana.bus.contract import Bus
 from campana.core.ids import Id
-from campana.engine import cut, receive, reconcile, recover, tidy, wake
+from campana.engine import careful, cut, receive, reconcile, recover, tidy, wake
 from campana.engine.house import House
 from campana.engine.ingest import Ingest
 from campana.engine.relay import relay
@@ -70,11 +70,11 @@ async def pump(house: House) -> int:
 
 
 def house_keeping(c: Connection, house: House, now: int) -> int:
-    """Folds figures, says of runs that they are over, and removes what is old."""
+    """Folds figures, pauses runs that go wrong, says of runs that they are over, and removes what is old."""
     if not alone(c, "house keeping"):
         return 0
     folded = counters.fold(c)
-    return folded + len(wake.finish_runs(c, now)) + tidy.tidy(c, now)
+    return folded + careful.watch_runs(c, now) + len(wake.finish_runs(c, now)) + tidy.tidy(c, now)
 
 
 def claim(c: Connection, house: House, now: int) -> Unit | None:
@@ -93,6 +93,7 @@ def next_moment(c: Connection, now: int) -> int | None:
         flows.next_opening(c, now),
         units.next_ready(c),
         messages.next_ask(c),
+        careful.next_pass(c),
         recipients.next_due(c, theirs, now),
     )
     return min((one for one in moments if one is not None), default=None)

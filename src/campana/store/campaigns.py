@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from campana.core.campaign import name_key, tag_of
 from campana.core.ids import Id, new_id
 from campana.store.dialect import counted, upsert
-from campana.store.schema import campaign, campaign_tag, run
+from campana.store.schema import campaign, campaign_tag, run, workspace
 
 LIVE = ("scheduled", "sending", "paused")
 
@@ -37,6 +37,7 @@ class RunRow:
     paused_at: int | None
     finished_at: int | None
     note: str | None
+    watch: str | None = None
 
 
 RUN = select(
@@ -57,6 +58,7 @@ RUN = select(
     run.c.paused_at,
     run.c.finished_at,
     run.c.note,
+    run.c.watch,
 )
 
 
@@ -90,6 +92,11 @@ def create(c: Connection, workspace_id: Id, name: str, kind: str, definition: st
 def add_run(c: Connection, row: dict[str, Any]) -> None:
     """A new run, its plan frozen."""
     c.execute(insert(run).values(**row))
+
+
+def name_of(c: Connection, campaign_id: Id) -> str:
+    """What a campaign is called."""
+    return c.scalar(select(campaign.c.name).where(campaign.c.id == campaign_id)) or ""
 
 
 def forget_run(c: Connection, run_id: Id) -> None:
@@ -139,14 +146,35 @@ def change_run(c: Connection, run_id: Id, was: Sequence[str], **values: Any) -> 
     return c.execute(update(run).where(run.c.id == run_id, run.c.status.in_(was)).values(**values)).rowcount == 1
 
 
+def pause_all(c: Connection, workspace_id: Id, note: str, now: int) -> list[Id]:
+    """Every run of a workspace that is scheduled or sending is paused, with that note. Returns which."""
+    live = (run.c.workspace_id == workspace_id, run.c.status.in_(("scheduled", "sending")))
+    paused = update(run).where(*live).values(status="paused", paused_at=now, note=note)
+    return list(c.scalars(paused.returning(run.c.id)))
+
+
+def paused_for(c: Connection, workspace_id: Id, note: str) -> list[Id]:
+    """The paused runs of a workspace with that note."""
+    return list(
+        c.scalars(select(run.c.id).where(run.c.workspace_id == workspace_id, run.c.status == "paused", run.c.note == note))
+    )
+
+
+def set_watch(c: Connection, run_id: Id, before: str | None, after: str | None) -> bool:
+    """Another watch over a run; False when it is not the one of `before` any more."""
+    same = run.c.watch.is_(None) if before is None else run.c.watch == before
+    return c.execute(update(run).where(run.c.id == run_id, same).values(watch=after)).rowcount == 1
+
+
 def note_enrolled(c: Connection, run_id: Id, through: int, complete: bool) -> None:
     """Rows up to `through` are enrolled."""
     c.execute(update(run).where(run.c.id == run_id).values(enrolled_through=through, enrolled=complete))
 
 
 def next_start(c: Connection) -> int | None:
-    """When the next scheduled run is due."""
-    return c.scalar(select(func.min(run.c.starts_at)).where(run.c.status == "scheduled"))
+    """When the next scheduled run is due, of workspaces that are not stopped."""
+    due = select(func.min(run.c.starts_at)).join(workspace, workspace.c.id == run.c.workspace_id)
+    return c.scalar(due.where(run.c.status == "scheduled", workspace.c.stopped_at.is_(None)))
 
 
 def tags_of(c: Connection, campaign_ids: Iterable[Id]) -> dict[Id, list[str]]:

@@ -109,6 +109,18 @@ def held(c: Connection, run_id: Id, now: int) -> list[tuple[int, str]]:
     return [(until, words or "") for until, words in rows]
 
 
+def stuck(c: Connection, run_id: Id) -> str:
+    """Why a step of a run will not go on until a person sees to it, in words; empty when none is so."""
+    rows = c.execute(
+        select(flow.c.open_at, flow.c.held, sender.c.name, sender.c.trouble)
+        .join(sender, sender.c.id == flow.c.sender_id)
+        .where(flow.c.run_id == run_id, (flow.c.open_at == FOR_GOOD) | sender.c.paused_at.is_not(None))
+        .order_by(flow.c.step)
+        .limit(1)
+    )
+    return next((row.held if row.open_at == FOR_GOOD and row.held else f"{row.name}: {row.trouble or ''}" for row in rows), "")
+
+
 def next_opening(c: Connection, now: int) -> int | None:
     """When the next closed flow of a sending run opens."""
     return c.scalar(

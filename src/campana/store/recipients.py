@@ -294,6 +294,13 @@ def all_done(c: Connection, run_id: Id) -> bool:
     return c.scalar(found.limit(1)) is None
 
 
+def any_untried(c: Connection, run_id: Id) -> bool:
+    """Whether anybody enrolled waits for an attempt, or has one open."""
+    low, high = id_range(run_id)
+    found = select(recipient.c.id).with_hint(*BY_OPEN).where(recipient.c.id.between(low, high), OPEN)
+    return c.scalar(found.where(recipient.c.stage < int(Stage.SENT)).limit(1)) is not None
+
+
 def id_range(run_id: Id) -> tuple[Id, Id]:
     """All people of a run lie between these ids."""
     return run_id[:8] + bytes(8), run_id[:8] + b"\xff" * 8

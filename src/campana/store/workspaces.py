@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from campana.core.access import Role
 from campana.core.ids import Id, new_id
-from campana.store.dialect import counted, in_turn, upsert
+from campana.store.dialect import counted, in_turn, locked, upsert
 from campana.store.schema import membership, user, workspace
 
 
@@ -62,6 +62,39 @@ def get(c: Connection, workspace_id: Id) -> Workspace:
     w = workspace.c
     row = c.execute(select(w.id, w.name, w.zone, w.hours, w.email_alpha).where(w.id == workspace_id)).one()
     return Workspace(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Since when nothing goes out, and who stopped it."""
+
+    at: int
+    who: str
+
+
+def stop_of(c: Connection, workspace_id: Id) -> Stop | None:
+    """The emergency stop of a workspace, while it holds."""
+    w = workspace.c
+    row = c.execute(select(w.stopped_at, w.stopped_by).where(w.id == workspace_id, w.stopped_at.is_not(None))).first()
+    return Stop(row.stopped_at, row.stopped_by or "") if row else None
+
+
+def stopped(c: Connection, workspace_id: Id) -> bool:
+    """Whether everything is stopped; until the transaction ends nobody stops it: what begins meanwhile is seen by the stop."""
+    found = locked(select(workspace.c.stopped_at).where(workspace.c.id == workspace_id), workspace)
+    return c.scalar(found) is not None
+
+
+def stop(c: Connection, workspace_id: Id, who: str, now: int) -> None:
+    """Everything of the workspace is stopped; who did it first stays known."""
+    w = workspace.c
+    first = {"stopped_at": func.coalesce(w.stopped_at, now), "stopped_by": func.coalesce(w.stopped_by, who)}
+    c.execute(update(workspace).where(w.id == workspace_id).values(**first))
+
+
+def lift_stop(c: Connection, workspace_id: Id) -> None:
+    """The workspace sends again."""
+    c.execute(update(workspace).where(workspace.c.id == workspace_id).values(stopped_at=None, stopped_by=None))
 
 
 def change(c: Connection, workspace_id: Id, name: str, zone: str, hours: str | None, email_alpha: bool) -> bool:
