@@ -140,6 +140,8 @@ CASES = (
     Case("a sender of no integration", lambda w: run_with(sender(w, integration="pigeon")), ("pigeon", "clinic-sms")),
     Case("a sender the settings do not have", lambda w: run_with(w, primary={**SMS, "from": "nobody"}), ("nobody", "clinic-sms")),
     Case("a pace that is none", lambda w: run_with(sender(w, pace=0)), ("clinic-sms.pace",)),
+    Case("a weight that is none", lambda w: run_with(sender(w, weight="kilos")), ("clinic-sms.weight",)),
+    Case("segments where there are none", lambda w: run_with(sender(w, integration="whatsapp", weight="segments")), ("clinic-sms.weight", "leave it away")),
     Case("settings that are no TOML", lambda w: (people(w, "port = = 1", "campana.toml"), run_with(w))[1], ("campana.toml", "TOML")),
     Case("an address that is not of this machine", lambda w: run_with(settings(w, host="192.0.2.1")), ("192.0.2.1", "CAMPANA_HOST")),
     Case("a port that is taken", lambda w: run_with(listening(w)), (" is taken", "CAMPANA_PORT")),

@@ -27,6 +27,9 @@ class SenderSettings(BaseModel):
     address: str = Field(description="As the vendor knows it: +15550100, a phone number id, a Messaging Service id")
     pace: float | None = Field(None, gt=0, description="Messages (SMS: segments) a second; default: the channel's")
     daily_limit: int | None = Field(None, gt=0, description="Messages (SMS: segments) in one UTC day")
+    weight: Literal["messages", "segments"] | None = Field(
+        None, description="What pace and daily_limit count: messages, or segments (SMS only); default: as the channel does"
+    )
 
 
 class Settings(BaseSettings):

@@ -183,9 +183,20 @@ def read_accounts(settings: Settings, known: Mapping[str, Channel]) -> list[Conf
     for name, sender in settings.senders.items():
         if sender.integration not in settings.integrations:
             wrong.append(f"senders.{name}.integration names {sender.integration!r}, which is no integration of the settings")
+    wrong += _weights(settings, {name: channel for name, channel, _ in found})
     if wrong:
         raise BadSettings("The settings cannot be used. " + "; ".join(wrong) + ".")
     return found
+
+
+def _weights(settings: Settings, known: Mapping[str, Channel]) -> list[str]:
+    """What is wrong with how senders of the settings are counted."""
+    counted = ((name, one, known[one.integration]) for name, one in settings.senders.items() if one.integration in known)
+    return [
+        f"senders.{name}.weight is 'segments', and a message over {channel.label} has none; leave it away"
+        for name, sender, channel in counted
+        if sender.weight == "segments" and channel.weight != "segments"
+    ]
 
 
 @contextlib.asynccontextmanager

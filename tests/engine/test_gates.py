@@ -196,6 +196,17 @@ async def test_the_daily_limit_counts_segments(worlds: Worlds) -> None:
     assert len(world.accepted()) == 5
 
 
+@pytest.mark.both_databases
+async def test_a_sender_whose_weight_is_messages_counts_a_long_text_once(worlds: Worlds) -> None:
+    sender = {"integration": "sms", "address": "+15017122661", "daily_limit": 7, "weight": "messages", "pace": 10}
+    world = await worlds(senders={"sms": sender})
+    await world.launch(sms("x" * 161), people=numbers(9))  # two segments each
+    await world.play(hours=1)
+    assert len(world.accepted()) == 7
+    await world.play(days=1)
+    assert len(world.accepted()) == 9
+
+
 async def test_who_is_heavier_than_a_day_holds_up_nobody_else(worlds: Worlds) -> None:
     world = await worlds(daily_limit=1)
     heavy = {"name": "x" * 161, "phone": ANA}

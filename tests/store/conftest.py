@@ -12,21 +12,31 @@ from sqlalchemy import Connection, Engine
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from campana.core.ids import Id, new_id
+from campana.core.ids import Id, derived_id, new_id
 from campana.store import accounts, audiences, campaigns, flows
 from campana.store.campaigns import RunRow
 from campana.store.database import Database, create_store_engine
+from campana.store.dialect import upsert
+from campana.store.schema import integration
 from tests.conftest import NewStore
 
 NOW = 1_796_115_600_000_000
 Begin = Callable[[], AbstractContextManager[Connection]]
 
 
+def an_account(c: Connection, workspace_id: Id, name: str = "vendor", kind: str = "twilio_sms") -> Id:
+    """An account of the workspace without credentials, made when there is none of the name: nothing is sent over it."""
+    found = derived_id(workspace_id, "integration", name)
+    row = {"id": found, "workspace_id": workspace_id, "name": name, "kind": kind, "hook": name, "credentials": b""}
+    row |= {"from_file": True, "changed_at": NOW, "created_at": NOW}
+    c.execute(upsert(c, integration).values(row).on_conflict_do_nothing(index_elements=["id"]))
+    return found
+
+
 def a_sender(c: Connection, name: str = "sms", rate: float = 10) -> Id:
     """A sender of the workspace, made when there is none of the name."""
     workspace_id = accounts.ensure_workspace(c, "default", NOW)
-    integration_id = accounts.put_integration(c, workspace_id, "vendor", "twilio_sms", NOW)
-    return accounts.put_sender(c, workspace_id, integration_id, name, "+15017122661", rate, None, NOW)
+    return accounts.put_sender(c, workspace_id, an_account(c, workspace_id), name, "+15017122661", rate, None, NOW)
 
 
 def a_run(

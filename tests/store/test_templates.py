@@ -7,7 +7,7 @@ import pytest
 from campana.channels.contract import VendorTemplate
 from campana.core.durations import DAY, HOUR, MINUTE, SECOND
 from campana.store import accounts, templates
-from tests.store.conftest import NOW, Begin
+from tests.store.conftest import NOW, Begin, an_account
 
 News = tuple[int, str | None, str | None]  # when, by the vendor's clock, its status and its category
 
@@ -28,7 +28,7 @@ News = tuple[int, str | None, str | None]  # when, by the vendor's clock, its st
 def test_news_of_a_template_is_never_undone_by_older_news(begin: Begin, told: list[News], status: str, category: str) -> None:
     with begin() as c:
         workspace_id = accounts.ensure_workspace(c, "default", NOW)
-        integration_id = accounts.put_integration(c, workspace_id, "wa", "whatsapp", NOW)
+        integration_id = an_account(c, workspace_id, "wa", "whatsapp")
         templates.put_templates(c, workspace_id, integration_id, [VendorTemplate("hi", "en", "APPROVED", "UTILITY")], NOW)
         for at, news, of_category in told:
             templates.change_template(c, integration_id, "hi", "en", news, of_category, NOW + at)

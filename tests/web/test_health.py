@@ -26,6 +26,7 @@ from campana.web.app import create_app
 from campana.web.health import Health, Shared, serve_health
 from campana.web.hosts import named
 from campana.web.listen import PortTaken
+from tests.store.conftest import an_account
 
 _spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1] / "browser" / "world.py")
 worlds: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
@@ -210,7 +211,7 @@ async def test_what_was_counted_is_shown(health: Health) -> None:
 async def test_a_sender_named_by_its_number_is_not_shown_by_it(health: Health, database: Database) -> None:
     def two_numbers(c: Any) -> None:
         workspace_id = accounts.ensure_workspace(c, "default", NOW)
-        account = accounts.put_integration(c, workspace_id, "vendor", "sms", NOW)
+        account = an_account(c, workspace_id, kind="sms")
         for name in ("clinic", "+525511223344", "+525511223355"):
             accounts.put_sender(c, workspace_id, account, name, name, 10, None, NOW)
 

@@ -60,7 +60,7 @@ def put_configured(
         for name, sender in named.items():
             senders.require_free(c, workspace_id, name, accounts.sender_id(workspace_id, name))
             facts = (name, sender.address, sender.pace or paces[sender.integration], sender.daily_limit)
-            sender_ids.append(accounts.put_sender(c, workspace_id, by_name[sender.integration], *facts, now))
+            sender_ids.append(accounts.put_sender(c, workspace_id, by_name[sender.integration], *facts, now, sender.weight))
     except NameTaken as error:
         raise BadSettings(f"The settings cannot be used: {error} The one that is there was made in the console.") from error
     integrations.keep_from_file(c, workspace_id, list(by_name.values()), now)

@@ -102,6 +102,7 @@ def _start_chunk(
     """Starts people from the unit's cursor on until the chunk, the pace or the budget is full."""
     now = changes.now
     channel = account.channel
+    counts_segments = (gates.sender_weight or channel.weight) == "segments"
     asked = channel.look_up is not None or channel.wait_for_receipt is not None
     size = 1 if gates.setbacks else pace.chunk_size(gates.rate, channel.batch, asked)  # after a setback, one tries the way
     budget = Budget.of(gates, now)
@@ -120,7 +121,7 @@ def _start_chunk(
                 fit = _fit(channel, plan, gates.step, person, barred, render, changes)
                 if fit is not None:
                     to, rendered = fit
-                    weight = rendered.segments if channel.weight == "segments" else 1
+                    weight = rendered.segments if counts_segments else 1
                     if budget.never(weight):
                         why = f"it counts as {weight} messages, and the sender may send {gates.daily_limit} a day"
                         changes.advance(person, Event(Happening.CANNOT, now, reason=why), plan.shape)

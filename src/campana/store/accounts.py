@@ -41,15 +41,6 @@ def ensure_workspace(c: Connection, name: str, now: int) -> Id:
     return found
 
 
-def put_integration(c: Connection, workspace_id: Id, name: str, kind: str, now: int) -> Id:
-    """The integration of that name, made or brought to that kind. It has no credentials: nothing is sent over it."""
-    found = derived_id(workspace_id, "integration", name)
-    row: dict[str, Any] = {"id": found, "workspace_id": workspace_id, "name": name, "kind": kind, "hook": name}
-    row |= {"credentials": b"", "from_file": True, "changed_at": now, "created_at": now}
-    c.execute(upsert(c, integration).values(row).on_conflict_do_update(index_elements=["id"], set_={"kind": kind}))
-    return found
-
-
 def sender_id(workspace_id: Id, name: str) -> Id:
     """The id of a sender that the settings name."""
     return derived_id(workspace_id, "sender", name)
@@ -64,10 +55,12 @@ def put_sender(
     rate: float,
     daily_limit: int | None,
     now: int,
+    weight: str | None = None,
 ) -> Id:
     """The sender of that name, made or brought up to date; its pace's past stays."""
     found = sender_id(workspace_id, name)
-    facts = {"integration_id": integration_id, "address": address, "rate": rate, "daily_limit": daily_limit}
+    facts: dict[str, Any] = {"integration_id": integration_id, "address": address}
+    facts |= {"weight": weight, "rate": rate, "daily_limit": daily_limit}
     row = {"id": found, "workspace_id": workspace_id, "name": name, "created_at": now, **facts}
     moves = or_(sender.c.address != address, sender.c.integration_id != integration_id)
     moved = {"moved_at": case((moves, now), else_=sender.c.moved_at)}

@@ -27,6 +27,7 @@ class SenderChoice:
     daily_limit: int | None
     paused_at: int | None
     trouble: str | None
+    weight: str | None = None  # what its pace and limit count: messages or segments; None: as the channel does
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def _senders(c: Connection, workspace_id: Id) -> tuple[SenderChoice, ...]:
             sender.c.daily_limit,
             sender.c.paused_at,
             sender.c.trouble,
+            sender.c.weight,
         )
         .join(integration, integration.c.id == sender.c.integration_id)
         .where(sender.c.workspace_id == workspace_id, sender.c.removed_at.is_(None))

@@ -23,11 +23,12 @@ class SenderLine:
     name: str
     address: str
     active: bool
-    rate: float  # a second, in what the channel counts
+    rate: float  # a second, in what it counts
     daily_limit: int | None
     used: int  # of the daily limit, today
     paused_at: int | None
     trouble: str | None
+    weight: str | None = None  # what it counts: messages or segments; None: as the channel does
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Facts:
     address: str
     rate: float
     daily_limit: int | None
+    weight: str | None = None
 
 
 def of_workspace(c: Connection, workspace_id: Id, now: int, integration_id: Id | None = None) -> list[SenderLine]:
@@ -46,7 +48,7 @@ def of_workspace(c: Connection, workspace_id: Id, now: int, integration_id: Id |
     columns = (s.id, s.integration_id, s.name, s.address, s.active, s.rate, s.daily_limit, s.day, s.day_used)
     wanted = [s.workspace_id == workspace_id, s.removed_at.is_(None)]
     wanted += [s.integration_id == integration_id] if integration_id else []
-    rows = c.execute(select(*columns, s.paused_at, s.trouble).where(*wanted).order_by(func.lower(s.name), s.id))
+    rows = c.execute(select(*columns, s.paused_at, s.trouble, s.weight).where(*wanted).order_by(func.lower(s.name), s.id))
     today = now // DAY
     return [
         SenderLine(
@@ -60,6 +62,7 @@ def of_workspace(c: Connection, workspace_id: Id, now: int, integration_id: Id |
             row.day_used if row.day == today else 0,
             row.paused_at,
             row.trouble,
+            row.weight,
         )
         for row in rows
     ]
@@ -68,7 +71,7 @@ def of_workspace(c: Connection, workspace_id: Id, now: int, integration_id: Id |
 def add(c: Connection, workspace_id: Id, integration_id: Id, facts: Facts, now: int) -> Id | None:
     """A new sender of an account that was made in the console; None when there is no such account. Raises NameTaken."""
     i = integration.c
-    mine = (i.workspace_id == workspace_id, i.id == integration_id, i.from_file.is_(False))
+    mine = (i.workspace_id == workspace_id, i.id == integration_id, i.from_file.is_(False), i.removed_at.is_(None))
     if c.scalar(select(i.id).where(*mine)) is None:
         return None
     made = new_id(now)
@@ -90,6 +93,14 @@ def remove(c: Connection, workspace_id: Id, sender_id: Id, now: int) -> bool:
     s = sender.c
     gone = {"active": False, "removed_at": now, "name": s.name + f" ({sender_id.hex()[-8:]})"}
     return c.execute(update(sender).where(*_of_console(workspace_id, sender_id)).values(**gone)).rowcount > 0
+
+
+def remove_all(c: Connection, workspace_id: Id, integration_id: Id, now: int) -> None:
+    """All senders of an account are removed."""
+    s = sender.c
+    theirs = (s.workspace_id == workspace_id, s.integration_id == integration_id, s.removed_at.is_(None))
+    for sender_id in c.scalars(select(s.id).where(*theirs)).all():
+        remove(c, workspace_id, sender_id, now)
 
 
 def resume(c: Connection, workspace_id: Id, sender_id: Id) -> bool:
@@ -115,7 +126,13 @@ def require_free(c: Connection, workspace_id: Id, name: str, owner: Id) -> None:
 
 
 def _values(facts: Facts) -> dict[str, Any]:
-    return {"name": facts.name, "address": facts.address, "rate": facts.rate, "daily_limit": facts.daily_limit}
+    return {
+        "name": facts.name,
+        "address": facts.address,
+        "weight": facts.weight,
+        "rate": facts.rate,
+        "daily_limit": facts.daily_limit,
+    }
 
 
 def _of_console(workspace_id: Id, sender_id: Id) -> tuple[Any, ...]:

@@ -60,6 +60,7 @@ class Gates:
     integration_id: Id
     setbacks: int
     trouble: str | None
+    sender_weight: str | None  # what its pace and limit count, if not what the channel does
 
 
 DUE = (
@@ -158,6 +159,7 @@ GATES = SetStatement(
         sender.c.integration_id,
         sender.c.setbacks,
         sender.c.trouble,
+        sender.c.weight,
     )
     .join_from(flow, run, run.c.id == flow.c.run_id)
     .join(sender, sender.c.id == flow.c.sender_id)
