@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, insert, select
 
 from campana.core.ids import Id, new_id
 from campana.store.schema import audit
@@ -55,25 +55,36 @@ def note(
     )
 
 
-def entries(c: Connection, workspace_id: Id, who: str = "", what: str = "", offset: int = 0, limit: int = 50) -> list[Entry]:
-    """The log of a workspace, the newest first; `who` and `what` take only what is exactly that."""
+def entries(
+    c: Connection,
+    workspace_id: Id,
+    who: str = "",
+    what: str = "",
+    before: Id | None = None,
+    after: Id | None = None,
+    limit: int = 50,
+) -> list[Entry]:
+    """The log of a workspace, the newest first; `who` and `what` take only what is exactly that. `before` and `after` are
+    entries: with one of them, those that come next below or above it."""
     a = audit.c
     wanted = [a.workspace_id == workspace_id]
     wanted += [a.who == who] if who else []
     wanted += [a.what == what] if what else []
-    rows = c.execute(
-        select(a.id, a.at, a.who, a.what, a.about, a.details, a.address)
-        .where(*wanted)
-        .order_by(a.id.desc())
-        .offset(offset)
-        .limit(limit)
-    )
-    return [Entry(row.id, row.at, row.who, row.what, row.about, json.loads(row.details), row.address) for row in rows]
+    wanted += [a.id < before] if before is not None else []
+    wanted += [a.id > after] if after is not None else []
+    found = select(a.id, a.at, a.who, a.what, a.about, a.details, a.address).where(*wanted).limit(limit)
+    rows = c.execute(found.order_by(a.id if after is not None else a.id.desc())).all()
+    read = [Entry(row.id, row.at, row.who, row.what, row.about, json.loads(row.details), row.address) for row in rows]
+    return read[::-1] if after is not None else read
 
 
-def known(c: Connection, workspace_id: Id) -> tuple[Sequence[str], Sequence[str]]:
-    """Everybody and everything that the log of a workspace names: what it can be filtered by."""
+def people(c: Connection, workspace_id: Id) -> Sequence[str]:
+    """Everybody whom the log of a workspace names. It goes from name to name in the index, however much each of them did."""
     a = audit.c
-    who = c.scalars(select(a.who).where(a.workspace_id == workspace_id).distinct().order_by(a.who))
-    what = c.scalars(select(a.what).where(a.workspace_id == workspace_id).distinct().order_by(a.what))
-    return who.all(), what.all()
+
+    def first(*more: ColumnElement[bool]) -> ScalarSelect[str]:
+        return select(a.who).where(a.workspace_id == workspace_id, *more).order_by(a.who).limit(1).scalar_subquery()
+
+    known = select(first().label("who")).cte("known", recursive=True)
+    known = known.union_all(select(first(a.who > known.c.who)).where(known.c.who.is_not(None)))
+    return c.scalars(select(known.c.who).where(known.c.who.is_not(None))).all()

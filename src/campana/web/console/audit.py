@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,35 +11,58 @@ from litestar import Response, get
 from sqlalchemy import Connection
 
 from campana.core.access import Permission
+from campana.core.ids import Id, id_of
 from campana.store import audit
-from campana.web.console.page import AnyRequest, Desk, draw, number, preference
+from campana.store.audit import Entry
+from campana.web.console.page import AnyRequest, Desk, draw, preference
 from campana.web.visitor import Visitor
 
+HERE = "/settings/audit"
 PAGE = 50
 
 
-@get("/settings/audit", needs=Permission.ADMIN, include_in_schema=False)
+@get(HERE, needs=Permission.ADMIN, include_in_schema=False)
 async def audit_page(request: AnyRequest) -> Response[Any]:
-    """A page of the log, filtered by who and what; both live in the address."""
+    """A page of the log, filtered by who and what, from an entry on; all of it lives in the address."""
     if answer := preference(request):
         return answer
     asked = request.query_params
-    who, what, page = asked.get("who", ""), asked.get("what", ""), asked.get("page", "")
-    at = max(1, number(page, 99_999))
+    who, what = asked.get("who", ""), asked.get("what", "")
+    before, after = id_of(asked.get("before", "")), id_of(asked.get("after", ""))
 
-    def look(c: Connection) -> Any:
-        workspace_id, offset = Visitor.of(request).workspace_id, (at - 1) * PAGE
-        return audit.entries(c, workspace_id, who, what, offset, PAGE + 1), audit.known(c, workspace_id)
+    def look(c: Connection) -> tuple[list[Entry], bool, bool, Any]:
+        workspace_id = Visitor.of(request).workspace_id
+        return *_page(c, workspace_id, who, what, before, after), audit.people(c, workspace_id)
 
-    found, (people, deeds) = await Desk.of(request).console.read(look)
+    found, newer, older, people = await Desk.of(request).console.read(look)
 
-    def url(to: int) -> str:
-        named = {"who": who, "what": what, "page": to if to > 1 else ""}
-        return "/settings/audit?" + urlencode({name: value for name, value in named.items() if value})
+    def url(**place: str) -> str:
+        named = {"who": who, "what": what, **place}
+        return f"{HERE}?" + urlencode({name: value for name, value in named.items() if value})
 
-    shown = {
-        "entries": found[:PAGE],
-        "newer": url(at - 1) if at > 1 else "",
-        "older": url(at + 1) if found[PAGE:] else "",
+    shown: dict[str, Any] = {
+        "entries": [_read(one) for one in found],
+        "newer": url(after=found[0].id.hex()) if newer else "",
+        "older": url(before=found[-1].id.hex()) if older else "",
+        "narrowed": bool(who or what or before),
     }
-    return draw(request, "audit.html", who=who, what=what, people=people, deeds=deeds, **shown)
+    return draw(request, "audit.html", who=who, what=what, people=people, **shown)
+
+
+def _page(
+    c: Connection, workspace_id: Id, who: str, what: str, before: Id | None, after: Id | None
+) -> tuple[list[Entry], bool, bool]:
+    """The entries, and whether there are newer and older ones. The newest page is whole, whatever entry it was asked from."""
+    if after is not None:
+        found = audit.entries(c, workspace_id, who, what, after=after, limit=PAGE + 1)
+        if len(found) > PAGE:
+            return found[1:], True, True
+        before = None
+    found = audit.entries(c, workspace_id, who, what, before=before, limit=PAGE + 1)
+    return found[:PAGE], before is not None and bool(found), len(found) > PAGE
+
+
+def _read(entry: Entry) -> Entry:
+    """The entry with its hours as the settings have them; they are kept as text."""
+    hours = entry.details.get("hours")
+    return replace(entry, details={**entry.details, "hours": json.loads(hours)}) if isinstance(hours, str) else entry
