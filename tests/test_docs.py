@@ -60,6 +60,8 @@ MODELS = [
     ("campaign-file.md", "A message", campaign.Message, None),
     ("campaign-file.md", "A follow-up", campaign.FollowUp, campaign.Message),
     ("campaign-file.md", "hours", campaign.Hours, None),
+    ("campaign-file.md", "canary", campaign.Canary, None),
+    ("campaign-file.md", "limits", campaign.Limits, None),
     ("settings.md", "The installation", Settings, None),
     ("settings.md", "A sender", SenderSettings, None),
     ("settings.md", "WhatsApp", whatsapp.Settings, None),
