@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from campana.channels import twilio_sms, whatsapp
 from campana.clock import VirtualClock
 from campana.core.access import Role
 from campana.core.ids import Id, derived_id
@@ -32,8 +33,8 @@ from campana.web.live import Live, Topic
 MINUTE = 60_000_000
 NINE = 1_796_117_400_000_000  # 2026-12-01 09:30 UTC
 CHANNELS = {
-    "whatsapp": Face("WhatsApp Cloud", "whatsapp"),
-    "twilio_sms": Face("Twilio SMS", "sms"),
+    "whatsapp": Face("WhatsApp Cloud", "whatsapp", whatsapp.ERRORS),
+    "twilio_sms": Face("Twilio SMS", "sms", twilio_sms.ERRORS),
     "smtp": Face("E-mail", "email"),
 }
 NOW = NINE + 45 * MINUTE
@@ -99,9 +100,9 @@ def figures(of: CampaignLine, minutes: int = 90) -> Progress:
         ),
         minutes=[(NINE // MINUTE + at, 40 + (at * 7) % 31) for at in range(minutes) if at % 11],
         failures=(
-            FailureLine("whatsapp", "131026", "Message undeliverable: the number is not on WhatsApp", 302),
-            FailureLine("whatsapp", "131049", "Meta chose not to deliver, to keep the ecosystem healthy", 88),
-            FailureLine("twilio_sms", "30005", "Unknown destination handset", 101),
+            FailureLine("whatsapp", "131026", "", 302),
+            FailureLine("whatsapp", "131049", "", 88),
+            FailureLine("twilio_sms", "30005", "", 101),
         ),
         held=("1,204 people wait until 08:00 America/Sao_Paulo: outside the hours of the campaign.",),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,7 @@ FOLDER = "errors"
 SOURCE = "en"
 LANGUAGES = ("en", "pt_BR", "es")
 LIST = " | "  # in a cell: the sentence before it introduces what comes after it as a list
+CODE = re.compile(r"\((\d{1,9}|http-\d{3})\)\W*$", re.ASCII)
 AGAIN = frozenset({"http-425", "http-429"})  # not processed, so the same may be sent again
 
 # What is said when the table has nothing: our own codes, and what is known of a code besides its name.
@@ -106,6 +108,12 @@ class Errors:
     def _link(self, code: str) -> str:
         of_its_own = code.isascii() and code.isdigit() and len(code) < 10
         return self.page.replace("{code}", code) if of_its_own or "{code}" not in self.page else ""
+
+
+def code_in(words: str) -> str:
+    """The code at the end of what is kept of a vendor's refusal, as in "Access token expired (190)"; empty when there is none."""
+    found = CODE.search(words)
+    return found[1] if found else ""
 
 
 def _kind_of(code: str, cls: Class | None) -> str:

@@ -18,10 +18,12 @@ from litestar.types import ASGIApp
 from sqlalchemy import Connection
 
 from campana import __version__
+from campana.channels.advice import NONE, Advice, Errors, code_in
 from campana.channels.contract import Channel
 from campana.clock import Clock
 from campana.core.access import Permission
 from campana.core.ids import Id
+from campana.core.message import Status
 from campana.engine.estimate import Estimates
 from campana.engine.house import House
 from campana.engine.readings import Readings
@@ -46,21 +48,23 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """How a channel is shown: its label, its medium (sms, whatsapp, voice, email), which has an icon, and what a code means."""
+    """How a channel is shown: its label, its medium (sms, whatsapp, voice, email), which has an icon, its error codes, and
+    whether it tells who read a message."""
 
     label: str
     medium: str
-    meaning: Callable[[str], str] = lambda code: ""
+    errors: Errors = NONE
+    reads: bool = True
+
+    def meaning(self, code: str) -> str:
+        """What the vendor's table says of a code, in English; nothing when it is not there."""
+        failure = self.errors.table.get(code)
+        return failure.words if failure else ""
 
     @classmethod
     def of(cls, channel: Channel) -> Face:
         """The face of a channel, as the channel describes itself."""
-
-        def meaning(code: str) -> str:
-            failure = channel.failure_of(code)
-            return failure.words if failure else ""
-
-        return cls(channel.label, channel.suppresses, meaning)
+        return cls(channel.label, channel.suppresses, channel.errors, Status.READ in channel.receipts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,13 @@ def open_desk(console: Console, live: Live) -> Desk:
     """Loads the templates and catalogues once; raises AssetsMissing in a package that was not built."""
     files = assets.manifest()
     names = {"asset": files.__getitem__, "version": console.version, "channels": console.channels, "themes": THEMES}
-    names |= {"needs": Permission}
+    names |= {"needs": Permission, "code_in": code_in}
+
+    def advice(kind: str, code: str, language: str) -> Advice:
+        face = console.channels.get(kind)  # a package's channel is gone when the package was removed
+        return (face.errors if face else NONE).advice(code, language)
+
+    names["advice"] = advice
 
     @lru_cache(ENVIRONMENTS)
     def environment(language: str, zone: str) -> Environment:
