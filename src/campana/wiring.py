@@ -25,7 +25,7 @@ from campana.core.durations import Durations
 from campana.core.flaws import flaws
 from campana.core.ids import Id
 from campana.engine import launch, recover, report, tidy
-from campana.engine.accounts import Configured, follow, prove_key, put_configured, refresh
+from campana.engine.accounts import Configured, follow, hear, prove_key, put_configured, refresh
 from campana.engine.estimate import Estimates
 from campana.engine.house import Exchange, House
 from campana.engine.ingest import keeper
@@ -345,6 +345,7 @@ def _assemble(
         clock=clock,
         wake=lambda: bus.wake("inbox"),
         metrics=metrics,
+        hear=partial(hear, house),
     )
     worker = Worker(house, bus, roles, takes_from_bus=settings.bus != LOCAL)
     health = Health(

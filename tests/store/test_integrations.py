@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 from campana.channels.contract import VendorTemplate
 from campana.core.ids import Id, new_id
 from campana.store import accounts, integrations, senders, templates, users
-from campana.store.integrations import NameTaken
-from campana.store.schema import integration
+from campana.store.integrations import Heard, InUse, NameTaken
+from campana.store.schema import integration, run
 from campana.store.senders import Facts
 from campana.vault import Vault, WrongKey
 from tests.store.conftest import NOW, Begin, a_run
@@ -149,6 +149,73 @@ def test_a_removed_sender_frees_its_name_and_leaves_the_lists(begin: Begin, work
         assert senders.of_workspace(c, workspace_id, NOW) == []
         assert accounts.senders(c, workspace_id) == []
         assert senders.add(c, workspace_id, made, facts, NOW) is not None
+
+
+def refusals(begin: Begin, workspace_id: Id) -> tuple[int, int | None]:
+    with begin() as c:
+        [card] = integrations.cards(c, workspace_id)
+        return card.refused, card.refused_since
+
+
+def test_refused_webhooks_are_counted_from_the_last_good_one_on(begin: Begin, workspace_id: Id) -> None:
+    made = connected(begin, workspace_id)
+
+    def told(good: bool, refused: int = 0, first: int | None = None, last: int | None = None) -> tuple[int, int | None]:
+        with begin() as c:
+            [account] = integrations.accounts(c)
+            before = integrations.version(c)
+            integrations.heard(c, [Heard(account.hook, good, refused, first, last), Heard("nobody", False, 1, NOW, NOW)])
+            assert integrations.version(c) == before  # nobody reads the accounts anew
+        return refusals(begin, workspace_id)
+
+    assert told(True) == (0, None)
+    assert told(False, 2, NOW, NOW + 1) == (2, NOW)
+    assert told(False, 10, NOW + 5, NOW + 9) == (12, NOW)
+    with begin() as c:
+        assert len(integrations.refusing(c)) == 1
+    assert told(True, 1, NOW + 20, NOW + 20) == (1, NOW + 20)
+    assert told(True) == (0, None)
+    assert told(False, 1, NOW + 30, NOW + 30) == (1, NOW + 30)
+    with begin() as c:
+        assert integrations.change(c, workspace_id, made, NOW + 40, credentials=VAULT.seal(b"[]"))
+    assert refusals(begin, workspace_id) == (0, None)
+    assert told(False, 3, NOW + 35, NOW + 39) == (0, None)  # with the secret that was wrong
+    assert told(False, 1, NOW + 50, NOW + 50) == (1, NOW + 50)
+
+
+def test_a_removed_account_frees_its_name_and_address_and_forgets_its_credentials(begin: Begin, workspace_id: Id) -> None:
+    made = connected(begin, workspace_id)
+    with begin() as c:
+        own = senders.add(c, workspace_id, made, Facts("clinic", "+15017122661", 1, None), NOW)
+        templates.put_templates(c, workspace_id, made, [VendorTemplate("hi", "en", "APPROVED", "UTILITY")], NOW)
+        [account] = integrations.accounts(c)
+        with pytest.raises(InUse):  # it is on
+            integrations.remove(c, workspace_id, made, NOW)
+        assert not integrations.remove(c, new_id(NOW), made, NOW)
+        integrations.change(c, workspace_id, made, NOW, active=False)
+    assert own
+    with begin() as c:
+        live = a_run(c, [("+12125550101", None)], senders=[own], status="scheduled")
+        with pytest.raises(InUse):
+            integrations.remove(c, workspace_id, made, NOW)
+        c.execute(update(run).where(run.c.id == live.id).values(status="ended"))
+    with begin() as c:
+        before = integrations.version(c)
+        assert integrations.remove(c, workspace_id, made, NOW)
+        senders.remove_all(c, workspace_id, made, NOW)
+        assert integrations.version(c) > before  # every process forgets it
+        assert (integrations.cards(c, workspace_id), senders.of_workspace(c, workspace_id, NOW)) == ([], [])
+        assert (integrations.accounts(c), accounts.senders(c, workspace_id)) == ([], [])
+        assert integrations.credentials(c, workspace_id, made) == b""
+        assert templates.of_integration(c, workspace_id, made) == []
+        assert c.scalar(select(integration.c.name).where(integration.c.id == made)) == "shop"  # what was sent over it says so
+        assert not integrations.remove(c, workspace_id, made, NOW)
+        assert not integrations.change(c, workspace_id, made, NOW, active=True)
+        assert senders.add(c, workspace_id, made, Facts("late", "+15017122661", 1, None), NOW) is None
+    again = connected(begin, workspace_id)
+    with begin() as c:
+        c.execute(update(integration).where(integration.c.id == again).values(hook=account.hook))
+        assert senders.add(c, workspace_id, again, Facts("clinic", "+15017122661", 1, None), NOW)
 
 
 def test_nothing_of_another_workspace_can_be_touched(begin: Begin, workspace_id: Id) -> None:

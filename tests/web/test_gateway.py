@@ -20,7 +20,8 @@ from campana.channels.contract import MAX_HOOK, Channel, Settings
 from campana.clock import VirtualClock
 from campana.core.exchange import Answer, Hook, Request
 from campana.core.message import Event, Reach, Rendered
-from campana.store.database import StoreTrouble
+from campana.store.database import StoreAway, StoreTrouble
+from campana.store.integrations import Heard
 from campana.web.gateway import Gateway, HookRow
 from campana.web.hosts import address_of, is_exposed, is_local, named, names_of
 
@@ -220,6 +221,41 @@ async def test_a_head_gets_no_body(house: House) -> None:
     writer.write(request("HEAD", "/hooks/bell", Connection="close"))
     assert (await reader.read()).partition(b"\r\n\r\n")[2] == b""
     writer.close()
+
+
+async def test_what_is_refused_is_told_in_one_writing_until_a_good_one_comes() -> None:
+    told: list[Heard] = []
+
+    async def hear(news: list[Heard]) -> None:
+        told.extend(news)
+
+    clock = VirtualClock(NOW)
+    gateway = Gateway(ACCOUNTS.get, lambda: PUBLIC, Store().write, clock, hear=hear, hear_seconds=60)
+    async with serving(gateway) as port:
+        house = House(port, gateway, Store(), [])
+        for number in range(3):
+            clock.advance_to(NOW + number)
+            assert await house.post(b"1", signed=b"2") == 403
+        assert await house.post(b"1", "/hooks/nobody") == 404
+        assert await house.post(b"1", "/hooks/chime") == 200
+        assert await house.post(b"1", "/hooks/chime", signed=b"2") == 403
+        status, _, _ = await house.ask(request("GET", "/hooks/bell?token=wrong"))  # somebody looks at the address: no message
+        assert status == 403
+    assert told == []
+    await gateway.close()
+    assert told == [Heard("bell", False, 3, NOW, NOW + 2), Heard("chime", True, 1, NOW + 2, NOW + 2)]
+
+
+async def test_a_store_that_is_away_hinders_no_webhook() -> None:
+    async def hear(news: list[Heard]) -> None:
+        raise StoreAway("gone")
+
+    gateway = Gateway(ACCOUNTS.get, lambda: PUBLIC, Store().write, VirtualClock(NOW), hear=hear, hear_seconds=0)
+    async with serving(gateway) as port:
+        house = House(port, gateway, Store(), [])
+        assert [await house.post(b"1", signed=b"2") for _ in range(3)] == [403, 403, 403]
+        assert await house.post(b"1") == 200
+    await gateway.close()
 
 
 async def test_a_challenge_is_answered_as_text(house: House) -> None:

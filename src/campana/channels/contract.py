@@ -186,6 +186,7 @@ class Channel:
     compile: Callable[[Content, VendorTemplate | None], Render]  # raises UnfitContent
     check: Callable[[Any], Request]  # a harmless request that proves the credentials
     challenge: Callable[[Any, Hook], Answer | None] = lambda settings, hook: None  # a vendor's GET before it sends webhooks
+    signed_with: Callable[[Any], str] = lambda settings: ""  # the setting that proves a webhook to be the vendor's
     max_hook: int = MAX_HOOK  # bytes of the longest webhook the vendor sends; nobody has proved who they are when it is read
     batch: int = 1
     replies: bool = True

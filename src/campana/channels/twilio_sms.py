@@ -448,6 +448,7 @@ CHANNEL = Channel(
     parse_webhook=parse_webhook,
     compile=compile_content,
     check=check,
+    signed_with=lambda settings: "webhook_key_secret" if settings.webhook_key_secret else "auth_token",
     max_hook=MAX_HOOK,
     look_up=LookUp(ask, found, ask_next_page, matches, (0, 2 * MINUTE), ask_status, status_found),
     stop_confirmed_by_vendor=True,

@@ -258,6 +258,7 @@ CHANNEL = Channel(
     compile=compile_content,
     check=check,
     challenge=challenge,
+    signed_with=lambda settings: "app_secret",
     templates=Templates(
         templates_request, parse_listing, template_fields, button_words, closed_to=closed_to, examples=template_examples
     ),

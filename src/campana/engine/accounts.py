@@ -14,7 +14,7 @@ from campana.engine.house import Account, House
 from campana.settings import BadSettings, SenderSettings
 from campana.store import accounts, integrations, senders
 from campana.store.database import StoreAway, StoreTrouble
-from campana.store.integrations import AccountRow, NameTaken
+from campana.store.integrations import AccountRow, Heard, NameTaken
 from campana.vault import Vault, WrongKey
 
 TOPIC = "accounts"
@@ -92,6 +92,13 @@ async def refresh(house: House, vault: Vault) -> None:
     """This process knows the accounts as they stand now."""
     house.accounts_seen, found = await house.db.read(read, vault, house.channels)
     house.know(found)
+
+
+async def hear(house: House, told: Sequence[Heard]) -> None:
+    """The accounts' cards tell which webhooks were refused. Nothing is written when everything is well, as it was before."""
+    refusing = await house.db.read(integrations.refusing)
+    if news := [one for one in told if one.refused or one.hook in refusing]:
+        await house.db.run(integrations.heard, news)
 
 
 async def follow(house: House, vault: Vault, woken: Callable[[str, float], Awaitable[object]]) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from campana.core.ids import Id, derived_id, new_id
 from campana.store.campaigns import LIVE
 from campana.store.dialect import in_turn
-from campana.store.schema import campaign, flow, integration, run, seal, sender, user
+from campana.store.schema import campaign, flow, integration, run, seal, sender, template, user
 from campana.vault import Vault
 
 HOOK_BYTES = 12  # of an address under /hooks/ that nobody guesses
 NOTHING = b""  # instead of credentials: somebody must enter them
+HEARD_WELL: dict[str, Any] = {"refused": 0, "refused_since": None, "refused_at": None}
 
 
 class NameTaken(ValueError):
@@ -49,6 +50,23 @@ class Card:
     known: bool  # its credentials are here
     checked_at: int | None
     last_error: str | None
+    refused: int = 0  # webhooks, since the last good one
+    refused_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came to an account's address in a few seconds: whether any webhook was good, and those refused after that."""
+
+    hook: str
+    good: bool
+    refused: int = 0
+    first: int | None = None  # when, of those refused
+    last: int | None = None
+
+
+class InUse(ValueError):
+    """An account that cannot be removed: it is on, or campaigns that are not over need it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +121,47 @@ def change(c: Connection, workspace_id: Id, integration_id: Id, now: int, **valu
     Credentials are to be given only when they are others: what the vendor does not show to them says nothing of earlier messages.
     """
     at = _moment(c, now)
-    values |= {"moved_at": at} if "credentials" in values else {}
+    values |= {"moved_at": at, **HEARD_WELL} if "credentials" in values else {}
     if "name" in values:
         _require_free(c, workspace_id, values["name"], integration_id)
     i = integration.c
-    mine = (i.workspace_id == workspace_id, i.id == integration_id, i.from_file.is_(False))
+    mine = (i.workspace_id == workspace_id, i.id == integration_id, i.from_file.is_(False), i.removed_at.is_(None))
     return c.execute(update(integration).where(*mine).values(changed_at=at, **values)).rowcount > 0
+
+
+def remove(c: Connection, workspace_id: Id, integration_id: Id, now: int) -> bool:
+    """The account is in no list any more, its credentials are forgotten, and its name and address are free; its senders are
+    for `senders.remove_all`. What was sent over it stays known. False when there is none. Raises InUse."""
+    at, i = _moment(c, now), integration.c
+    mine = (i.workspace_id == workspace_id, i.id == integration_id, i.from_file.is_(False), i.removed_at.is_(None))
+    active = c.scalar(select(i.active).where(*mine))
+    if active is None:
+        return False
+    if active or affected(c, workspace_id, integration_id):
+        raise InUse
+    gone = {"removed_at": at, "changed_at": at, "credentials": NOTHING, "hook": f"removed-{integration_id.hex()}"}
+    c.execute(update(integration).where(*mine).values(**gone, **HEARD_WELL, last_error=None))
+    c.execute(delete(template).where(template.c.workspace_id == workspace_id, template.c.integration_id == integration_id))
+    return True
+
+
+def refusing(c: Connection) -> set[str]:
+    """The addresses at which webhooks were refused since the last good one."""
+    return set(c.scalars(select(integration.c.hook).where(integration.c.refused > 0)))
+
+
+def heard(c: Connection, told: Iterable[Heard]) -> None:
+    """The accounts' cards tell what came to their addresses. What was refused before credentials became others says nothing."""
+    i = integration.c
+    for one in told:
+        values: dict[str, Any]
+        if one.good:
+            values = {"refused": one.refused, "refused_since": one.first, "refused_at": one.last}
+        else:
+            since = func.coalesce(i.refused_since, one.first)
+            values = {"refused": i.refused + one.refused, "refused_since": since, "refused_at": one.last}
+        current = or_(i.moved_at.is_(None), i.moved_at < one.first) if one.first else i.refused > 0
+        c.execute(update(integration).where(i.hook == one.hook, current).values(values))
 
 
 def checked(c: Connection, integration_id: Id, now: int, trouble: str | None) -> None:
@@ -124,7 +177,8 @@ def note(c: Connection, integration_id: Id, words: str) -> None:
 
 def _require_free(c: Connection, workspace_id: Id, name: str, owner: Id) -> None:
     i = integration.c
-    if c.scalar(select(i.id).where(i.workspace_id == workspace_id, i.name == name, i.id != owner)) is not None:
+    others = (i.workspace_id == workspace_id, i.name == name, i.id != owner, i.removed_at.is_(None))
+    if c.scalar(select(i.id).where(*others)) is not None:
         raise NameTaken(f"There is already an integration named {name}. Choose another name.")
 
 
@@ -145,7 +199,7 @@ def put_from_file(c: Connection, workspace_id: Id, name: str, kind: str, plain: 
         values: dict[str, Any] = {"kind": kind, "credentials": vault.seal(plain), "active": True}
         values |= {"last_error": None, "changed_at": at}
         if known.kind != kind or not vault.holds(bytes(known.credentials), plain):
-            values["moved_at"] = at
+            values |= {"moved_at": at, **HEARD_WELL}
         c.execute(update(integration).where(i.id == found).values(values))
     return found
 
@@ -171,9 +225,10 @@ def _born(c: Connection, hook: str, at: int) -> dict[str, Any]:
 def cards(c: Connection, workspace_id: Id, only: Id | None = None) -> list[Card]:
     """The accounts of a workspace by name, or one of them."""
     i = integration.c
-    columns = (i.id, i.name, i.kind, i.hook, i.from_file, i.active, i.credentials != NOTHING, i.checked_at, i.last_error)
-    wanted = [i.workspace_id == workspace_id, *([i.id == only] if only else [])]
-    return [Card(*row) for row in c.execute(select(*columns).where(*wanted).order_by(func.lower(i.name), i.id))]
+    first = (i.id, i.name, i.kind, i.hook, i.from_file, i.active, i.credentials != NOTHING)
+    shown = (i.checked_at, i.last_error, i.refused, i.refused_since)
+    wanted = [i.workspace_id == workspace_id, i.removed_at.is_(None), *([i.id == only] if only else [])]
+    return [Card(*row) for row in c.execute(select(*first, *shown).where(*wanted).order_by(func.lower(i.name), i.id))]
 
 
 def affected(c: Connection, workspace_id: Id, integration_id: Id, sender_id: Id | None = None) -> list[Affected]:

@@ -21,7 +21,9 @@ from campana.core.exchange import HookRow as HookRow  # what `store` is given
 from campana.core.ids import new_id
 from campana.metrics import Metrics
 from campana.store.database import StoreAway, StoreTrouble
+from campana.store.integrations import Heard
 from campana.web.group_commit import Group
+from campana.web.refusals import EVERY, Hearing
 
 PREFIX = "/hooks/"
 BODY_SECONDS = 20.0
@@ -51,6 +53,10 @@ log = structlog.get_logger(__name__)
 Lookup = Callable[[str], tuple[Channel, Any] | None]
 
 
+async def nobody_hears(told: list[Heard]) -> None:
+    """What came to an address is told to nobody."""
+
+
 class Gateway:
     """The ASGI application of `/hooks/{integration}`. `refused` counts the forged webhooks of each integration."""
 
@@ -65,16 +71,20 @@ class Gateway:
         body_seconds: float = BODY_SECONDS,
         most_waiting: int = 10_000,
         metrics: Metrics | None = None,
+        hear: Callable[[list[Heard]], Awaitable[None]] = nobody_hears,
+        hear_seconds: float = EVERY,
     ) -> None:
         self._lookup, self._public_url, self._clock, self._wake = lookup, public_url, clock, wake
         self._body_seconds = body_seconds
         self._group = Group(store, most_waiting=most_waiting, hopeless=(StoreTrouble, StoreAway, OSError, Full, Away))
+        self._hearing = Hearing(hear, hear_seconds)
         self.refused: Counter[str] = Counter()
         self._metrics = metrics or Metrics()
 
     async def close(self) -> None:
         """Takes nothing more, and returns when what was taken is durable."""
         await self._group.close()
+        await self._hearing.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -138,7 +148,9 @@ class Gateway:
             log.warning("a webhook's signature could not be read", integration=name, error=repr(error))
             genuine = False
         if genuine is not True:
+            self._hearing.refused(name, hook.at)
             return self._refuse(name, hook)
+        self._hearing.good(name)
         try:
             answer = channel.parse_webhook(settings, hook)[1]
         except ValueError:
