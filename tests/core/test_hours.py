@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from campana.core.campaign import Hours
-from campana.core.hours import DAY_NAMES, UnknownZone, closes_at, next_open, zone_of
+from campana.core.hours import DAY_NAMES, UnknownZone, closes_at, near_zones, next_open, wrongs, zone_of
 
 
 def at(text: str) -> int:
@@ -55,7 +55,7 @@ def test_what_comes_at_night_waits_for_the_next_opening() -> None:
         (hours("22:00", "06:00", days=["fri"]), "2026-03-06T03:00:00", "2026-03-06T22:00:00", "2026-03-07T06:00:00"),
         (hours("09:00", "17:00", days=["mon"]), "2026-03-02T17:00:00", "2026-03-09T09:00:00", "2026-03-09T17:00:00"),
         (hours("09:00", "17:00", days=[]), "2026-03-08T08:00:00", "2026-03-08T09:00:00", "2026-03-08T17:00:00"),
-        (hours("00:00", "00:00"), "2026-03-02T03:00:00", "2026-03-02T03:00:00", "2026-03-03T00:00:00"),
+        (hours("00:00", "24:00"), "2026-03-02T03:00:00", "2026-03-02T03:00:00", "2026-03-03T00:00:00"),
         (hours("09:00", "17:00", "America/New_York"), "2026-03-06T14:00:00", "2026-03-06T14:00:00", "2026-03-06T22:00:00"),
         (hours("09:00", "17:00", "America/New_York"), "2026-03-09T12:00:00", "2026-03-09T13:00:00", "2026-03-09T21:00:00"),
         (hours("09:00", "17:00", "Pacific/Kiritimati"), "2026-03-02T19:00:00", "2026-03-02T19:00:00", "2026-03-03T03:00:00"),
@@ -80,6 +80,7 @@ MOMENTS = st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1)).map(lambda wa
 
 @given(CLOCK, CLOCK, ZONES, st.lists(st.sampled_from(DAY_NAMES), max_size=3), MOMENTS)
 def test_it_opens_only_when_the_clock_on_the_wall_is_inside(start: str, end: str, zone: str, days: list[str], now: int) -> None:
+    assume(start != end)
     rule = hours(start, end, zone, days or None)
     opens = next_open(rule, now)
     wall = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=opens)).astimezone(zone_of(zone))
@@ -95,3 +96,37 @@ def test_it_opens_only_when_the_clock_on_the_wall_is_inside(start: str, end: str
 def test_a_zone_nobody_knows_is_refused(name: str) -> None:
     with pytest.raises(UnknownZone, match="-05:00"):
         zone_of(name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("Sao Paulo", "America/Sao_Paulo"), ("America/Sao_Pualo", "America/Sao_Paulo"), ("new york", "America/New_York"),
+     ("berlin", "Europe/Berlin"), ("utc", "UTC"), ("Mars/Olympus", None), ("", None)],
+)  # fmt: skip
+def test_a_wrong_zone_is_answered_with_the_nearest(typed: str, meant: str | None) -> None:
+    assert (near_zones(typed) or [None])[0] == meant
+
+
+def test_an_unknown_zone_says_what_may_be_meant() -> None:
+    with pytest.raises(UnknownZone, match=r"Is it America/Sao_Paulo"):
+        zone_of("America/Sao_Pualo")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "found"),
+    [
+        ("08:00", "21:00", "UTC", []),
+        ("22:00", "06:00", "-05:00", []),
+        ("00:00", "24:00", "UTC", []),
+        ("08:00", "08:00", "UTC", [("no_span", "end")]),
+        ("", "8", "Mars/Olympus", [("no_time", "start"), ("no_time", "end"), ("no_zone", "zone")]),
+        ("24:00", "\u0668:00", "UTC", [("no_time", "start"), ("no_time", "end")]),
+    ],
+)
+def test_what_is_wrong_with_typed_hours_is_told_by_field(start: str, end: str, zone: str, found: list[tuple[str, str]]) -> None:
+    assert wrongs(start, end, zone) == found
+
+
+def test_hours_that_end_when_they_begin_are_none() -> None:
+    with pytest.raises(ValueError, match="the hours end when they begin"):
+        hours("08:00", "08:00")

@@ -8,8 +8,8 @@ import re
 import pytest
 from sqlalchemy import event, func, select
 
-from campana.core.campaign import Hours
-from campana.core.draft import Draft, DraftStep, Schedule
+from campana.core.draft import Draft, DraftStep, OwnHours, Schedule
+from campana.core.preflight import Where, blocker
 from campana.engine import launch, workbench
 from campana.engine.readings import Place
 from campana.store import audiences, audit, campaigns, drafts, jobs
@@ -18,6 +18,7 @@ from campana.store.workbench import CHANGE, IMPORT
 from campana.web.console.review import begin
 from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
 from tests.engine.world import _store_audience
+from tests.web.forms import filled
 from tests.web.studio import Studio, press
 from tests.web.test_journey import words
 
@@ -166,7 +167,7 @@ async def test_a_change_between_review_and_launch_stops_it(studio):
         ("2027-03-14", "02:30", "America/New_York", "this time does not exist: it starts at 03:00"),
         ("2027-11-07", "01:30", "America/New_York", "this time comes twice: it starts at the first"),
         ("2026-11-01", "09:00", "America/New_York", "This time is past: it is now 2026-12-01 04:00 there."),
-        ("2026-12-24", "09:00", "Mars/Olympus", "This is no day or time of the calendar, or no time zone that we know."),
+        ("2026-12-24", "09:00", "Mars/Olympus", "There is no time zone “Mars/Olympus”."),
         (
             "2026-12-24",
             "09:00",
@@ -379,7 +380,7 @@ async def test_every_check_leads_to_its_field_and_names_its_step(http, studio):
         by_template(studio, "s5", "follow_up"),
     )
     later = Schedule(when="later", date="2020-01-01", time="09:00", zone="UTC")
-    hours = Hours(zone="UTC").model_copy(update={"zone": "Mars/Olympus"})
+    hours = OwnHours(zone="Mars/Olympus")
     await studio.begin(Draft(steps=steps, schedule=later, when="own", hours=hours), name="Much to tell")
     path = f"{studio.home}/review"
     page = await counted(http, studio)
@@ -409,3 +410,75 @@ async def test_checks_of_people_lead_to_the_people(http, studio, people):
     await studio.begin(says(studio, "Hi"), people=people, name=f"People {len(people)}")
     page = await counted(http, studio)
     assert await dead_ways(http, page, f"{studio.home}/review") == []
+
+
+# --- hours and zones as they were typed -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "told"),
+    [
+        ({"from": "08:00", "to": "08:00"}, "until", "The hours end when they begin."),
+        ({"from": "", "to": "21:00"}, "from", "Write a time of the day"),
+        ({"hours_zone": "Sao Paulo"}, "hours-zone", "There is no time zone “Sao Paulo”. Is it America/Sao_Paulo"),
+        ({"hours_zone": ""}, "hours-zone", "Choose a time zone"),
+    ],
+)
+async def test_wrong_hours_stay_as_typed_and_stop_the_launch(http, studio, typed, field, told):
+    await ready(studio)
+    path = f"{studio.home}/review"
+    page = (await press(http, path, "review", hours="own", do="launch", **typed)).text
+    assert "launch-dialog" not in page
+    assert f'<a href="#{field}">{told}'.split(".")[0] in page  # in the summary, first of all
+    note = page[page.index(f'id="{field}-note"') :]
+    assert told in words(note[: note.index("</div>")])
+    assert re.search(rf'id="{field}"[^>]* aria-invalid="true"', page)
+    again = filled((await http.get(path)).text, "review")
+    assert {name: again[name] for name in typed} == typed
+    assert await run_of(studio) is None
+    fine = await press(http, path, "review", hours="any", do="launch")  # what is not kept stops nobody
+    assert "launch-dialog" in fine.text
+    assert filled(fine.text, "review")["from"] == typed.get("from", "08:00")
+
+
+async def test_a_part_of_the_page_tells_wrong_hours_at_their_fields(http, studio):
+    await ready(studio)
+    path = f"{studio.home}/review"
+    typed = filled((await http.get(path)).text, "review", hours="own", to="08:00")
+    answer = await http.post(path, data=typed, headers={"HX-Request": "true"})
+    part = answer.text[answer.text.index('hx-target="#until-note"') :]
+    assert "The hours end when they begin." in part[: part.index("</hx-partial>")]
+
+
+@pytest.mark.parametrize(
+    ("zone", "told"),
+    [
+        ("America/Sao_Paulo", "Thu 24 Dec 2026, 09:00, Sao Paulo time"),
+        ("-05:00", "Thu 24 Dec 2026, 09:00 -05:00"),
+    ],
+)
+async def test_a_planned_start_is_shown_by_the_clocks_of_its_zone(http, studio, zone, told):
+    await ready(studio)
+    later = {"when": "later", "date": "2026-12-24", "time": "09:00", "zone": zone}
+    page = await press(http, f"{studio.home}/review", "review", **later, do="save")
+    await launched(http, studio, page.text)
+    assert f"Starts {told}" in words((await http.get(studio.home)).text)
+    assert f"{told} Planned start" in words((await http.get("/campaigns")).text)
+
+
+async def test_a_refused_launch_shows_the_page_with_the_reason_in_the_readers_language(http, studio, monkeypatch):
+    await ready(studio)
+    asked = await press(http, f"{studio.home}/review", "review", do="launch")
+    refusal = launch.Refused("no", blocker("sender_off", Where.JOURNEY, "s1-sender", name="sms"))
+
+    def refuse(*_):
+        raise refusal
+
+    monkeypatch.setattr(launch, "launch_draft", refuse)
+    http.cookies.set("lang", "es")
+    path = f"{studio.home}/launch"
+    answer = await press(http, path, path, asked.text)
+    assert answer.status_code == 409
+    summary = words(answer.text[answer.text.index('class="summary"') :])
+    assert "El remitente sms está" in summary
+    assert f'href="{studio.home}/journey#s1-sender"' in answer.text

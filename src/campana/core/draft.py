@@ -77,7 +77,7 @@ class Draft(Model):
     canary: Canary | None = None
 
     def hours_in(self, workspace: Hours | None) -> Hours | None:
-        """The hours it keeps in a workspace with these; None: messages go out at any time. Raises ValueError when they are wrong."""
+        """The hours it keeps in a workspace with these; None: messages go out at any time. ValueError: they are wrong."""
         if self.when == "own":
             return self.hours.kept() if self.hours else None
         return workspace if self.when == "workspace" else None

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from campana.core.campaign import Hours
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+NEAR = 3  # names of zones that a wrong one is answered with
+NO_PLACES = ("Etc/", "SystemV/", "posix/", "right/")
 OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -21,11 +25,45 @@ class UnknownZone(ValueError):
     """A time zone nobody knows."""
 
 
+class Wrong(NamedTuple):
+    """What is wrong with hours as they were typed: `no_time` and `no_span` are about a time, `no_zone` about the zone."""
+
+    code: Literal["no_time", "no_span", "no_zone"]
+    field: Literal["start", "end", "zone"]
+
+
 class Moment(NamedTuple):
     """A local time as UTC microseconds. A `gap` time did not exist and was moved on; of a `double` one this is the first."""
 
     at: int
     kind: Literal["plain", "gap", "double"]
+
+
+@lru_cache(maxsize=1)
+def zones() -> tuple[str, ...]:
+    """The zones that people are offered: UTC, and those of a place."""
+    places = (name for name in available_timezones() if "/" in name and not name.startswith(NO_PLACES))
+    return ("UTC", *sorted(places))
+
+
+def near_zones(name: str) -> list[str]:
+    """The zones whose name, or whose place, is spelt most like that."""
+    plain = name.strip().casefold().replace(" ", "_")
+    spelt = {known.casefold(): known for known in zones()} | {known.rpartition("/")[2].casefold(): known for known in zones()}
+    found = get_close_matches(plain, spelt, 2 * NEAR, 0.7) + get_close_matches(plain.rpartition("/")[2], spelt, NEAR, 0.7)
+    return list(dict.fromkeys(spelt[one] for one in found))[:NEAR]
+
+
+def wrongs(start: str, end: str, zone: str) -> list[Wrong]:
+    """What keeps typed hours from being hours, in the order of their fields."""
+    found = [Wrong("no_time", "start")] if not TIME.fullmatch(start) else []
+    found += [Wrong("no_time", "end")] if not TIME.fullmatch(end) and end != "24:00" else []
+    found += [Wrong("no_span", "end")] if start == end and not found else []
+    try:
+        zone_of(zone)
+    except UnknownZone:
+        found.append(Wrong("no_zone", "zone"))
+    return found
 
 
 @lru_cache(maxsize=256)
@@ -39,8 +77,10 @@ def zone_of(name: str) -> tzinfo:
     try:
         return ZoneInfo(name.strip())
     except (KeyError, ValueError, OSError):
+        near = near_zones(name[:64])
+        meant = f" Is it {' or '.join(near)}?" if near else ""
         raise UnknownZone(
-            f"There is no time zone '{name}'. Write for example America/Mexico_City, or an offset as -05:00."
+            f"There is no time zone '{name}'.{meant} Write for example America/Mexico_City, or an offset as -05:00."
         ) from None
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from msgspec import Struct
 
 from campana.core.campaign import Hours
+from campana.core.draft import OwnHours
 from campana.core.durations import DAY, SECOND
-from campana.core.hours import closes_at, next_open
+from campana.core.hours import closes_at, near_zones, next_open, wrongs
 
 LONG = 3  # parts of a text message, from which on people should know
 SLOW = DAY  # a launch that takes longer is told
@@ -145,6 +146,25 @@ def of_texts(steps: Sequence[StepFacts], offered: int, place: Callable[[str, str
         for start, people in step.closed_to.items():
             found.append(warning("closed_to", Where.JOURNEY, f"{step.key}-template", start=start, people=people))
     return found
+
+
+HOURS_FIELDS = {"start": "from", "end": "until", "zone": "hours-zone"}  # as the page of the review has them
+
+
+def of_hours(hours: OwnHours) -> list[Finding]:
+    """What is wrong with the hours of a campaign, each at its field."""
+    found = []
+    for wrong in wrongs(hours.start, hours.end, hours.zone):
+        if wrong.code == "no_zone":
+            found.append(unknown_zone(HOURS_FIELDS["zone"], hours.zone))
+        else:
+            found.append(blocker(f"hours_{wrong.code}", Where.REVIEW, HOURS_FIELDS[wrong.field]))
+    return found
+
+
+def unknown_zone(anchor: str, zone: str) -> Finding:
+    """A zone that nobody knows, with those that may be meant."""
+    return blocker("unknown_zone", Where.REVIEW, anchor, zone=zone, near=near_zones(zone))
 
 
 def of_duration(start: int, end: int | None) -> list[Finding]:

@@ -37,6 +37,12 @@ def planned(date: str, time: str, zone: str, now: int) -> Planned:
     return Planned(moment.at, "past") if moment.at < now else Planned(moment.at, moment.kind)
 
 
+def zone_in(text: str) -> str:
+    """The zone that a written start names; empty when it names none."""
+    found = START.fullmatch(text.strip())
+    return found[3] if found else ""
+
+
 def start_moment(text: str, now: int) -> tuple[int, str | None]:
     """The moment (UTC microseconds) and a notice when it is not quite what was written."""
     if text.strip().casefold() == "now":

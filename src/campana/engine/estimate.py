@@ -104,7 +104,7 @@ class Estimates:
         self._tasks: dict[Id, asyncio.Task[None]] = {}  # of a draft: it has one counting
 
     def begin(self, draft_id: Id, job_id: Id, about: str, task: Task) -> asyncio.Task[None]:
-        """Counts beside everything else; the job tells how far it is. Nobody waits any more for an older one of the draft: it ends."""
+        """Counts beside everything else; the job tells how far it is. An older counting of the draft ends: nobody waits."""
         if older := self._tasks.get(draft_id):
             older.cancel()
         running = self._tasks[draft_id] = asyncio.create_task(self._run(job_id, about, task))

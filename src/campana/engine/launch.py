@@ -18,6 +18,8 @@ from campana.core.durations import DAY, HOUR
 from campana.core.hours import UnknownZone, zone_of
 from campana.core.ids import Id, new_id
 from campana.core.message import Reach
+from campana.core.preflight import Finding, Where, blocker, of_hours
+from campana.core.schedule import zone_in
 from campana.core.template import compile_text, unknown_fields
 from campana.engine import careful, relay
 from campana.engine.house import House, vendor_template
@@ -28,7 +30,11 @@ from campana.store.workbench import busy
 
 
 class Refused(ValueError):
-    """The campaign cannot be launched as it is; the sentence says what to change."""
+    """The campaign cannot be launched as it is; the sentence says what to change. `finding` says it to pages, in their codes."""
+
+    def __init__(self, sentence: str, finding: Finding | None = None) -> None:
+        super().__init__(sentence)
+        self.finding = finding
 
 
 def make_plan(file: CampaignFile, senders: Iterable[SenderRow], channels: Mapping[str, Channel]) -> Plan:
@@ -38,28 +44,31 @@ def make_plan(file: CampaignFile, senders: Iterable[SenderRow], channels: Mappin
     steps = [_step("primary", file.primary, by_name, channels)]
     steps += [_step("fallback", one, by_name, channels) for one in file.fallbacks]
     steps += [_step("follow_up", one, by_name, channels) for one in file.follow_ups]
-    return Plan(steps=tuple(steps), hours=file.hours)
+    return Plan(steps=tuple(steps), hours=file.hours, zone=zone_in(file.start))
 
 
 def _check_hours(hours: Hours | None) -> None:
     try:
         zone_of(hours.zone if hours else "UTC")
     except UnknownZone as error:
-        raise Refused(f"The hours cannot be kept. {error}") from error
+        raise Refused(f"The hours cannot be kept. {error}", blocker("bad_hours", Where.REVIEW, "hours")) from error
 
 
-def _step(kind: str, message: Message, senders: Mapping[str, SenderRow], channels: Mapping[str, Channel]) -> Step:
+def _step(kind: str, message: Message, senders: Mapping[str, SenderRow], channels: Mapping[str, Channel], key: str = "") -> Step:
+    """`key` names the step of a draft."""
     sender = senders.get(message.sender)
     if sender is None:
         known = ", ".join(sorted(senders)) or "none yet"
         raise Refused(f"There is no sender named {message.sender!r}. Senders in the settings: {known}.")
     if not sender.active:
-        raise Refused(f"The sender {message.sender!r} is switched off. Switch it on, or choose another.")
+        off = blocker("sender_off", Where.JOURNEY, f"{key}-sender", name=message.sender)
+        raise Refused(f"The sender {message.sender!r} is switched off. Switch it on, or choose another.", off)
     channel = channels[sender.kind]
     if channel.needs_template and message.template is None:
         raise Refused(
             f"The {kind.replace('_', '-')} message is a text of your own, which {channel.label} takes only as the answer to "
-            "somebody who has just written. Give it a template instead: 'template', 'language' and 'values'."
+            "somebody who has just written. Give it a template instead: 'template', 'language' and 'values'.",
+            blocker("text_not_taken", Where.JOURNEY, f"{key}-text", label=channel.label),
         )
     deadline = message.not_delivered_after or channel.default_deadline
     return Step(
@@ -88,7 +97,9 @@ def _draft_step(
 ) -> Step:
     sender = known.get(step.sender)
     if sender is None:
-        raise Refused(f"The {step.kind.replace('_', '-')} message has no sender. Choose one.")
+        code = "sender_gone" if step.sender else "no_sender"
+        found = blocker(code, Where.JOURNEY, f"{step.key}-sender")
+        raise Refused(f"The {step.kind.replace('_', '-')} message has no sender. Choose one.", found)
     by_template = channels[sender.kind].templates is not None
     facts: dict[str, Any] = {"from": sender.name, "not_delivered_after": step.deadline and step.deadline * HOUR}
     if by_template:
@@ -99,8 +110,11 @@ def _draft_step(
     try:
         message = FollowUp(**facts, after=step.after * DAY) if step.kind == "follow_up" else Message(**facts)
     except ValidationError as error:
-        raise Refused(f"The {step.kind.replace('_', '-')} message is not complete: {error.errors()[0]['msg']}.") from error
-    return _step(step.kind, message, by_name, channels)
+        code, field = ("no_template", "template") if by_template else ("no_text", "text")
+        found = blocker(code, Where.JOURNEY, f"{step.key}-{field}")
+        words = error.errors()[0]["msg"]
+        raise Refused(f"The {step.kind.replace('_', '-')} message is not complete: {words}.", found) from error
+    return _step(step.kind, message, by_name, channels, step.key)
 
 
 def check_fields(plan: Plan, columns: Sequence[str]) -> None:
@@ -111,7 +125,8 @@ def check_fields(plan: Plan, columns: Sequence[str]) -> None:
             if unknown:
                 raise Refused(
                     f"The {step.kind.replace('_', '-')} message uses {_list(unknown)}, which is no column of the audience. "
-                    f"Its columns: {', '.join(columns)}."
+                    f"Its columns: {', '.join(columns)}.",
+                    blocker("unknown_column", Where.JOURNEY, "journey", column=unknown[0]),
                 )
 
 
@@ -120,7 +135,8 @@ def _check_reach(house: House, plan: Plan, people: Summary) -> None:
     wanted = {house.channels[step.channel].reaches for step in plan.steps}
     if not (people.phones and Reach.PHONE in wanted) and not (people.emails and Reach.EMAIL in wanted):
         needed = " or ".join(sorted(wanted))
-        raise Refused(f"Nobody of the audience has what the messages need: {needed}. Choose a file that has it.")
+        found = blocker("nobody_reachable", Where.SETUP, "audience")
+        raise Refused(f"Nobody of the audience has what the messages need: {needed}. Choose a file that has it.", found)
 
 
 def _list(names: Iterable[str]) -> str:
@@ -156,16 +172,19 @@ def launch_draft(
     if (audience.mark if audience else "") != people or not drafts.take(c, workspace_id, row.id, row.version, author, now):
         return None
     if audience is None or not audience.loaded:
-        raise Refused("The campaign has no people yet. Choose an audience.")
+        raise Refused("The campaign has no people yet. Choose an audience.", _of_people("no_audience"))
     if busy(c, row.id, audience.id, now):
-        raise Refused("The people of the campaign are being changed just now. Wait until that is done, and look at them again.")
-    if audience.open_problems:
-        raise Refused(f"{audience.open_problems} rows of the audience have problems. Fix or remove them.")
+        words = "The people of the campaign are being changed just now. Wait until that is done, and look at them again."
+        raise Refused(words, _of_people("audience_busy"))
+    if rows := audience.open_problems:
+        raise Refused(f"{rows} rows of the audience have problems. Fix or remove them.", _of_people("flagged_rows", rows=rows))
     if not audience.summary.offered:
-        raise Refused("Nobody of the audience can be written to. Fix the flagged rows, or choose another file.")
-    hours = row.draft.hours_in(choices.choices(c, workspace_id).hours)
+        words = "Nobody of the audience can be written to. Fix the flagged rows, or choose another file."
+        raise Refused(words, _of_people("nobody"))
+    hours = _hours_of(row.draft, choices.choices(c, workspace_id).hours)
     plan = draft_plan(row.draft, accounts.senders(c, workspace_id), house.channels, hours)
-    plan = Plan(steps=tuple(_with_fields_only(c, house, step) for step in plan.steps), hours=hours)
+    zone = row.draft.schedule.zone if row.draft.schedule.when == "later" else ""
+    plan = Plan(steps=tuple(_with_fields_only(c, house, step) for step in plan.steps), hours=hours, zone=zone)
     check_fields(plan, audience.columns)
     _check_reach(house, plan, audience.summary)
     columns, offered = msgspec.json.encode(audience.columns).decode(), audience.summary.offered
@@ -174,6 +193,19 @@ def launch_draft(
     about = (author.user_id, author.who, "campaign.launched", row.name, now, row.id, facts, author.address)
     audit.note(c, workspace_id, *about)
     return run_id
+
+
+def _of_people(code: str, **details: Any) -> Finding:
+    return blocker(code, Where.SETUP, "audience", **details)
+
+
+def _hours_of(draft: Draft, workspace: Hours | None) -> Hours | None:
+    try:
+        return draft.hours_in(workspace)
+    except ValueError as error:
+        wrong = of_hours(draft.hours) if draft.hours else []
+        sentence = "The campaign's active hours cannot be kept. Write a time to begin, another to end, and a zone."
+        raise Refused(sentence, wrong[0] if wrong else None) from error
 
 
 def _with_fields_only(c: Connection, house: House, step: Step) -> Step:
@@ -186,7 +218,7 @@ def _with_fields_only(c: Connection, house: House, step: Step) -> Step:
     try:
         known = {field.key for field in told.fields(vendor_template(row))} if row else set(step.values)
     except UnfitContent as error:
-        raise Refused(f"The {step.kind.replace('_', '-')} message cannot be sent: {error}") from error
+        raise _unfit(step, error) from error
     return step.model_copy(update={"values": {name: text for name, text in step.values.items() if name in known}})
 
 
@@ -203,6 +235,11 @@ def back_to_draft(c: Connection, workspace_id: Id, campaign_id: Id, author: Auth
     about = (author.user_id, author.who, "campaign.unscheduled", name, now, campaign_id, None, author.address)
     audit.note(c, workspace_id, *about)
     return True
+
+
+def _unfit(step: Step, error: UnfitContent) -> Refused:
+    sentence = f"The {step.kind.replace('_', '-')} message cannot be sent: {error}"
+    return Refused(sentence, blocker("unfit", Where.JOURNEY, "journey", words=str(error)))
 
 
 def _add_run(
@@ -255,7 +292,7 @@ def _check_content(c: Connection, house: House, run_id: Id, plan: Plan) -> None:
         try:
             house.renderer(c, run_id, position, step, integration_id)
         except UnfitContent as error:
-            raise Refused(f"The {step.kind.replace('_', '-')} message cannot be sent: {error}") from error
+            raise _unfit(step, error) from error
 
 
 # --- a run's life -----------------------------------------------------------------------------------------------------------

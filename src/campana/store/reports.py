@@ -42,6 +42,7 @@ class CampaignLine:
     delivered: int
     replied: int
     failed: int  # people unreached
+    zone: str = ""  # in which the start was chosen; empty: it was not chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +115,13 @@ def campaigns(
 
 
 def _line(row: Any, counts: Counter[str], tags: Sequence[str]) -> CampaignLine:
-    steps = Plan.model_validate_json(row.plan).steps if row.plan else ()
+    plan = Plan.model_validate_json(row.plan) if row.plan else Plan(steps=())
     return CampaignLine(
         campaign_id=row.campaign_id,
         run_id=row.run_id,
         name=row.name,
         tags=tags,
-        channels=list(dict.fromkeys(step.channel for step in steps)),
+        channels=list(dict.fromkeys(step.channel for step in plan.steps)),
         status=row.status or "draft",
         starts_at=row.starts_at,
         started_at=row.started_at,
@@ -131,6 +132,7 @@ def _line(row: Any, counts: Counter[str], tags: Sequence[str]) -> CampaignLine:
         replied=counts[f"outcome:{Outcome.REPLIED}"],
         failed=counts[f"outcome:{Outcome.UNREACHED}"],
     )
+        zone=plan.zone,
 
 
 def progress(c: Connection, workspace_id: Id, campaign_id: Id, now: int = 0) -> Progress | None:

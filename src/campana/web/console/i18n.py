@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_time, format_timedelta
+from babel.dates import format_datetime, format_time, format_timedelta, get_timezone_location
 from babel.numbers import format_decimal, format_percent
 from babel.support import NullTranslations, Translations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from campana.core.hours import zone_of
 from campana.core.preflight import grouped
 
 HERE = Path(__file__).parent
@@ -61,12 +61,20 @@ def environment(language: str, zone: str, names: Mapping[str, Any]) -> Environme
     return env
 
 
+def _local(moment: int, zone: str) -> datetime:
+    return datetime.fromtimestamp(moment / SECOND, tz=UTC).astimezone(zone_of(zone))
+
+
+def place_of(zone: str, language: str) -> str:
+    """The place whose time a zone is, as people of the language call it; a zone of no place by its name."""
+    return get_timezone_location(zone, locale=language, return_city=True) if "/" in zone else zone
+
+
 def figures(language: str, zone: str) -> dict[str, Callable[..., str]]:
     """Filters that write numbers and times. Times come as UTC microseconds and are shown in `zone`."""
-    place = ZoneInfo(zone)
 
     def local(moment: int) -> datetime:
-        return datetime.fromtimestamp(moment / SECOND, tz=UTC).astimezone(place)
+        return _local(moment, zone)
 
     def share(part: int, whole: int) -> str:
         return format_percent(part / whole, "#,##0.0%", locale=language) if whole else "–"
@@ -75,6 +83,8 @@ def figures(language: str, zone: str) -> dict[str, Callable[..., str]]:
         "number": lambda n: format_decimal(n, locale=language),
         "share": share,
         "moment": lambda us: format_datetime(local(us), "d MMM y, HH:mm", locale=language),
+        "planned": lambda us, where: format_datetime(_local(us, where or zone), "EEE d MMM y, HH:mm", locale=language),
+        "place": lambda where: place_of(where or zone, language),
         "clock": lambda us: format_time(local(us).time(), "HH:mm:ss", locale=language),
         "minute": lambda minute: format_datetime(local(minute * 60 * SECOND), "d MMM, HH:mm", locale=language),
         "lasting": lambda us: format_timedelta(us / SECOND, granularity="minute", locale=language),

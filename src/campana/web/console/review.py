@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
-from zoneinfo import available_timezones
 
 import msgspec
 from litestar import MediaType, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
-from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from campana.core.access import Permission
-from campana.core.campaign import Hours
-from campana.core.draft import Draft, Schedule
+from campana.core.draft import Draft, OwnHours, Schedule
+from campana.core.hours import DAY_NAMES, zones
 from campana.core.ids import Id, id_of
 from campana.engine import launch as engine_launch
 from campana.engine.estimate import KIND, Result, task_of
@@ -29,9 +27,6 @@ from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_o
 from campana.web.console.progress import known
 from campana.web.console.review_view import Material, ReviewView, counted, make_view, read_material
 from campana.web.visitor import Visitor
-
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-ZONES = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/")))
 
 
 @get("/campaigns/{campaign:str}/review", needs=Permission.EDIT, include_in_schema=False)
@@ -76,7 +71,7 @@ async def save_review(request: AnyRequest, campaign: FromPath[str]) -> Response[
 
 
 @post("/campaigns/{campaign:str}/launch", needs=Permission.EDIT, include_in_schema=False)
-async def launch(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
+async def launch(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
     """Starts the campaign, or puts it in the queue until its time; once, however often it is asked for (contract 119)."""
     form = await request.form()
     material = await _material(request, campaign)
@@ -92,19 +87,31 @@ async def launch(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     if number(form.get("version")) != row.version:
         return Redirect(f"{home}/review?changed=1", status_code=303)
     if view.blockers:
-        return Redirect(f"{home}/review", status_code=303)
+        return _page(request, replace(view, ask=True), status=422)
     starts_at = now if row.draft.schedule.when == "now" else view.start.at
     try:
         people = str(form.get("people", ""))
         facts = (house, workspace_of(request), row, people, starts_at, author_of(request), now)
         run_id = await Desk.of(request).console.write(engine_launch.launch_draft, *facts)
     except engine_launch.Refused as error:
-        raise Refused(str(error)) from error
+        return await _refused(request, campaign, error)
     if run_id is None and await known_to_run(request, campaign_id) is False:
         return Redirect(f"{home}/review?changed=1", status_code=303)
     house.wake("pump")
     house.wake("live")
     return Redirect(home, status_code=303)
+
+
+async def _refused(request: AnyRequest, campaign: str, error: engine_launch.Refused) -> Response[Any]:
+    """The page again, with what stands in the way first of all."""
+    material = await _material(request, campaign)
+    if material.row is None or error.finding is None:
+        raise Refused(str(error))
+    view = make_view(
+        material, material.row, material.row.draft, house_of(request).channels, Desk.of(request).console.clock.now(), ask=True
+    )
+    told = [] if error.finding.code in {finding.code for finding in view.blockers} else [error.finding]
+    return _page(request, replace(view, findings=[*told, *view.findings]), status=409)
 
 
 async def known_to_run(request: AnyRequest, campaign_id: Id) -> bool:
@@ -127,7 +134,7 @@ async def unschedule(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
 
 
 def read_choices(draft: Draft, form: Mapping[str, Any], days: list[str]) -> Draft:
-    """The draft with the hours and the start as the form has them; hours that make no sense are kept as they were."""
+    """The draft with the hours and the start as the form has them, right or wrong."""
     if "when" not in form:
         return draft
     schedule = Schedule(
@@ -137,17 +144,14 @@ def read_choices(draft: Draft, form: Mapping[str, Any], days: list[str]) -> Draf
         zone=str(form.get("zone", "")).strip()[:64],
     )
     chosen = str(form.get("hours", "workspace"))
-    try:
-        hours = Hours.model_validate(
-            {
-                "from": form.get("from", "08:00"),
-                "to": form.get("to", "21:00"),
-                "zone": str(form.get("hours_zone", "")).strip(),
-                "days": [day for day in DAYS if day in days] or None,
-            }
-        )
-    except ValidationError:
-        hours = draft.hours or Hours()
+    hours = OwnHours.model_validate(
+        {
+            "from": str(form.get("from", "08:00")).strip()[:8],
+            "to": str(form.get("to", "21:00")).strip()[:8],
+            "zone": str(form.get("hours_zone", "")).strip()[:64],
+            "days": [day for day in DAY_NAMES if day in days] or None,
+        }
+    )
     own = hours if chosen == "own" or draft.hours is not None else None
     return draft.model_copy(
         update={"schedule": schedule, "when": chosen if chosen in ("workspace", "own", "any") else "workspace", "hours": own}
@@ -215,8 +219,8 @@ def _names(request: AnyRequest, view: ReviewView) -> dict[str, Any]:
         "reload": f"{wizard.home}/review",
         "start_zone": zone,
         "there": i18n.figures(language_of(request), zone)["moment"],
-        "zones": ZONES,
-        "days": DAYS,
+        "zones": zones(),
+        "days": DAY_NAMES,
     }
 
 

@@ -28,8 +28,10 @@ from campana.core.preflight import (
     finished_at,
     of_audience,
     of_duration,
+    of_hours,
     of_texts,
     text_of,
+    unknown_zone,
     warning,
 )
 from campana.core.schedule import Planned, planned
@@ -139,12 +141,11 @@ def make_view(
     estimate = result.estimate if result else None
     by_key = {step.key: step for step in estimate.steps} if estimate else {}
     start = Planned(now, "plain") if draft.schedule.when == "now" else planned_start(draft, now)
-    hours, bad_hours = usable(draft.hours_in(choices.hours))
+    hours, of_their_own = usable(draft, choices.hours)
     ends = finished_at(start.at, loads(looked, by_key), hours) if estimate else None
     findings = [*of_audience(facts_of(audience, material.busy)), *(finding for one in looked for finding in one.findings)]
     findings += of_texts(list(by_key.values()), estimate.people if estimate else 0, places(looked))
-    findings += of_start(start, draft.schedule.zone, now)
-    findings += [blocker(BAD_HOURS, Where.REVIEW, "hours")] if bad_hours else []
+    findings += [*of_start(start, draft.schedule.zone, now), *of_their_own]
     findings += of_duration(start.at, ends) if estimate else []
     return ReviewView(
         row=row,
@@ -199,7 +200,11 @@ def planned_start(draft: Draft, now: int) -> Planned:
 def of_start(start: Planned, zone: str, now: int) -> list[Finding]:
     """What is to be said of the start: that it cannot be kept, or is not quite what was asked for (contract 117)."""
     if start.kind == "bad":
-        return [blocker("bad_start", Where.REVIEW, "start")]
+        try:
+            zone_of(zone)
+        except UnknownZone:
+            return [unknown_zone("zone", zone)]
+        return [blocker("bad_start", Where.REVIEW, "date")]
     if start.kind == "past":
         return [blocker("past_start", Where.REVIEW, "start", now=_wall(now, zone, "%Y-%m-%d %H:%M"))]
     if start.kind == "gap":
@@ -211,13 +216,17 @@ def _wall(moment: int, zone: str, form: str) -> str:
     return datetime.fromtimestamp(moment / 1_000_000, UTC).astimezone(zone_of(zone)).strftime(form)
 
 
-def usable(hours: Hours | None) -> tuple[Hours | None, bool]:
-    """The hours, and whether they cannot be kept."""
+def usable(draft: Draft, workspace: Hours | None) -> tuple[Hours | None, list[Finding]]:
+    """The hours that a draft keeps, or what is wrong with them."""
+    own = draft.hours if draft.when == "own" else None
+    if own and (wrong := of_hours(own)):
+        return None, wrong
+    hours = draft.hours_in(workspace)
     try:
         zone_of(hours.zone if hours else "UTC")
     except UnknownZone:
-        return None, True
-    return hours, False
+        return None, [blocker(BAD_HOURS, Where.REVIEW, "hours")]
+    return hours, []
 
 
 def loads(looked: Sequence[Sheet], by_key: Mapping[str, StepFacts]) -> list[Load]:

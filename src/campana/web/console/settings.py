@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from zoneinfo import available_timezones
 
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
@@ -15,14 +14,12 @@ from sqlalchemy import Connection
 
 from campana.core.access import Permission, Role
 from campana.core.campaign import Hours
+from campana.core.hours import DAY_NAMES, zones
 from campana.core.ids import Id, id_of
 from campana.store import audit, sessions, workspaces
 from campana.web.console.page import AnyRequest, Desk, draw, preference, typed
 from campana.web.hosts import address_of
 from campana.web.visitor import Visitor
-
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-ZONES = ["UTC", *sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))]
 
 
 @get("/settings", needs=Permission.ADMIN, include_in_schema=False)
@@ -39,11 +36,11 @@ def _given_of(workspace: workspaces.Workspace) -> dict[str, Any]:
     hours = Hours.model_validate_json(workspace.hours) if workspace.hours else None
     given: dict[str, Any] = {"name": workspace.name, "zone": workspace.zone, "email_alpha": workspace.email_alpha}
     given |= {"limited": hours is not None, "from": hours.start if hours else "08:00", "to": hours.end if hours else "21:00"}
-    return {**given, "days": hours.days if hours and hours.days else list(DAYS)}
+    return {**given, "days": hours.days if hours and hours.days else list(DAY_NAMES)}
 
 
 def _page(request: AnyRequest, given: dict[str, Any], errors: dict[str, str], said: str = "") -> Response[Any]:
-    values = {"given": given, "errors": errors, "said": said, "zones": ZONES, "days": DAYS}
+    values = {"given": given, "errors": errors, "said": said, "zones": zones(), "days": DAY_NAMES}
     return draw(request, "settings.html", status=422 if errors else 200, **values)
 
 
@@ -60,7 +57,7 @@ async def change(request: AnyRequest) -> Response[Any]:
         "limited": "limited" in form,
         "email_alpha": "email_alpha" in form,
     }
-    given["days"] = [day for day in DAYS if f"day_{day}" in form]
+    given["days"] = [day for day in DAY_NAMES if f"day_{day}" in form]
     errors, hours = _errors(given)
     if errors:
         return _page(request, given, errors)
@@ -85,7 +82,7 @@ async def change(request: AnyRequest) -> Response[Any]:
 def _errors(given: dict[str, Any]) -> tuple[dict[str, str], str | None]:
     """What is wrong with the form, and the hours as they are kept."""
     errors = {} if given.get("name") else {"name": "name_wanted"}
-    if given.get("zone") not in ZONES:
+    if given.get("zone") not in zones():
         errors["zone"] = "zone_unknown"
     if not given["limited"]:
         return errors, None
@@ -110,7 +107,7 @@ def _note(c: Connection, request: AnyRequest, what: str, about: str, now: int, w
 async def new_page(request: AnyRequest) -> Response[Any]:
     """Where a workspace is begun."""
     return preference(request) or draw(
-        request, "workspace_new.html", given={"zone": Visitor.of(request).zone}, errors={}, zones=ZONES
+        request, "workspace_new.html", given={"zone": Visitor.of(request).zone}, errors={}, zones=zones()
     )
 
 
@@ -119,7 +116,7 @@ async def new(request: AnyRequest) -> Response[Any]:
     """A new workspace, which the visitor owns and looks at."""
     console, visitor, given = Desk.of(request).console, Visitor.of(request), await typed(request)
     errors = {} if given.get("name") else {"name": "name_wanted"}
-    if given.get("zone") not in ZONES:
+    if given.get("zone") not in zones():
         errors["zone"] = "zone_unknown"
     now = console.clock.now()
 
@@ -135,7 +132,7 @@ async def new(request: AnyRequest) -> Response[Any]:
     if not errors and not await console.write(make):
         errors["name"] = "name_taken"
     if errors:
-        return draw(request, "workspace_new.html", status=422, given=given, errors=errors, zones=ZONES)
+        return draw(request, "workspace_new.html", status=422, given=given, errors=errors, zones=zones())
     return Redirect("/settings/people", status_code=303)
 
 
