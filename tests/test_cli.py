@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from campana.core.message import Status
+from campana.standin.faults import Faults, Rule
 from tests.chaos.books import close_books
 from tests.chaos.world import CAMPAIGN, HOST, World, until, wait_for_port, world_in
 
@@ -86,6 +87,20 @@ def test_ctrl_c_pauses_and_the_same_command_goes_on(tmp_path: Path) -> None:
         assert json.loads(done.stdout)["delivered"] == 150
         books = close_books(world, [], 150)
     assert (books.lost, books.twice, books.problems) == (0, 0, [])
+
+
+def test_a_campaign_that_goes_wrong_with_the_first_people_ends_with_why(tmp_path: Path) -> None:
+    nobody_is_there = Faults(rules=(Rule(vendor="whatsapp", code=131026), Rule(vendor="twilio", code=21211)))
+    with world_in(tmp_path / "world", faults=nobody_is_there) as world:
+        wait_for_port(world.vendor_port, world.start_vendors())
+        world.write_people(PEOPLE)
+        first = {"people": 10, "wait": "1 min", "limits": {"failed": 50}}
+        done = world.run(*command(world, world.write_campaign(canary=first)), "--json")
+        assert done.returncode == 1
+        assert "The campaign paused itself: " in done.stderr
+        assert "messages failed of 10 people, with 50 per cent allowed" in done.stderr
+        assert json.loads(done.stdout)["status"] == "paused"
+        assert stored(world, "SELECT count(DISTINCT recipient_id) FROM message") <= 10
 
 
 def test_ctrl_c_while_the_file_is_read_launches_nothing(tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from campana.cli.logs import logs_to_stderr, secrets_of
 from campana.cli.people import welcome
 from campana.cli.words import bar, on_signals, outcome_words, say, speak_as_service
 from campana.core.campaign import CampaignFile
+from campana.core.canary import Breach, Trouble
 from campana.core.flaws import flaws
 from campana.core.ids import Id
 from campana.core.schedule import start_moment
-from campana.engine import launch
+from campana.engine import careful, launch
 from campana.engine.load import Stopped, discard_audience, fingerprint, load_audience
 from campana.engine.vendors import check_accounts, sync_templates
 from campana.engine.worker import EVERYTHING, Role, role_name
@@ -104,8 +105,9 @@ async def run(settings: Settings, campaign: Path, audience: Path, as_json: bool)
         if not settings.public_url and vendors_outside(installation):
             say("CAMPANA_PUBLIC_URL is not set: vendors outside this machine cannot tell receipts and replies.")
         progress = await follow(installation, run_id)
+        row = await installation.house.db.read(campaigns.get_run, run_id)
     tell(progress, time.monotonic() - began, as_json)
-    return exit_code(progress)
+    return 1 if row and careful.breach_of(row) else exit_code(progress)
 
 
 async def launch_only(settings: Settings, campaign: Path, audience: Path) -> int:
@@ -232,7 +234,21 @@ async def _watch(installation: Installation, run_id: Id, bound: asyncio.Event) -
                 say(f"{done} of {progress.line.people} journeys are over: {said}")
             if row is None or row.status in OVER or await house.db.read(stuck, run_id):
                 return
+            if breach := careful.breach_of(row):
+                say(paused_itself(breach))
+                return
             await installation.bus.woken("live", 0.5)
+
+
+def paused_itself(breach: Breach) -> str:
+    """Why a campaign paused itself, and what to do next."""
+    what = {
+        Trouble.FAILED: "messages failed",
+        Trouble.OPTED_OUT: "people opted out",
+        Trouble.UNKNOWN: "messages have an unknown outcome",
+    }.get(breach.trouble)
+    why = f"{breach.count} {what} of {breach.of} people, with {breach.most:g} per cent allowed" if what else breach.words
+    return f"The campaign paused itself: {why}. Mend the cause, then give the same command again."
 
 
 def stuck(c: Any, run_id: Id) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from sqlalchemy import Connection
 
-from campana.core.canary import Tried, Watch, forgive, judge, let_pass
+from campana.core.canary import Breach, Tried, Watch, forgive, judge, let_pass
 from campana.core.ids import Id
 from campana.engine import relay
 from campana.store import audit, campaigns, counters, flows, recipients
@@ -25,6 +25,11 @@ def read_watch(text: str) -> Watch:
 def write_watch(watch: Watch) -> str:
     """As it lies in a run's row."""
     return msgspec.json.encode(watch).decode()
+
+
+def breach_of(run: RunRow) -> Breach | None:
+    """Why a paused run paused itself; None when it is not paused, or somebody paused it."""
+    return read_watch(run.watch).breach if run.watch is not None and run.status == "paused" else None
 
 
 def enrolled(counts: Mapping[str, int]) -> int:
