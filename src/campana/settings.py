@@ -6,10 +6,11 @@ import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from campana.core.flaws import flaws
+from campana.core.proxies import networks
 
 FILE = "campana.toml"
 
@@ -61,6 +62,11 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         None, description="How vendors and people reach this server from outside, as https://campana.example.com"
     )
+    trusted_proxies: str | None = Field(
+        None,
+        description="Proxies on other machines, whose X-Forwarded-For is believed: addresses and networks, separated by commas, "
+        "as 10.0.0.5, 10.1.0.0/16",
+    )
     smtp_url: SecretStr | None = Field(
         None,
         description="How mails are sent: smtps://user:password@host, smtp://host:587 (STARTTLS when offered); none sends none",
@@ -76,6 +82,12 @@ class Settings(BaseSettings):
     workspace: str = Field("default", description="Workspace of the command line")
     integrations: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Vendor accounts: kind and credentials")
     senders: dict[str, SenderSettings] = Field(default_factory=dict)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, text: str | None) -> str | None:
+        networks(text or "")
+        return text
 
     @classmethod
     def settings_customise_sources(

@@ -24,6 +24,7 @@ from campana.clock import Clock, SystemClock, boottime
 from campana.core.durations import Durations
 from campana.core.flaws import flaws
 from campana.core.ids import Id
+from campana.core.proxies import networks
 from campana.engine import launch, recover, report, tidy
 from campana.engine.accounts import Configured, follow, hear, prove_key, put_configured, refresh
 from campana.engine.estimate import Estimates
@@ -383,7 +384,8 @@ def _doors(settings: Settings, vault: Vault, exchange: Exchange, clock: Clock) -
         secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else ""
         facts = (settings.oidc_name, settings.oidc_issuer, settings.oidc_client_id, secret)
         provider = Provider(*facts, exchange, clock)
-    return Doors(vault, mailer(url, settings.mail_from) if url else None, provider)
+    proxies = networks(settings.trusted_proxies or "")
+    return Doors(vault, mailer(url, settings.mail_from) if url else None, provider, proxies)
 
 
 def _console(house: House, bus: Bus, gateway: Gateway, workspace_id: Id, doors: Doors, public_url: Callable[[], str]) -> Console:

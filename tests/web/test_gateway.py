@@ -23,7 +23,7 @@ from campana.core.message import Event, Reach, Rendered
 from campana.store.database import StoreAway, StoreTrouble
 from campana.store.integrations import Heard
 from campana.web.gateway import Gateway, HookRow
-from campana.web.hosts import address_of, is_exposed, is_local, named, names_of
+from campana.web.hosts import address_of, find_address, is_exposed, is_local, named, names_of
 
 PUBLIC = "https://hooks.example.com/campana"
 NOW = 1_790_000_000_000_000
@@ -446,6 +446,7 @@ def asked_from(client: str, host: str = "localhost", **headers: str) -> Any:
     ],
 )
 def test_who_asks_is_told_by_the_connection(scope: Any, local: bool, address: str) -> None:
+    find_address(scope, ())
     assert (is_local(scope), address_of(scope)) == (local, address)
 
 

@@ -12,6 +12,7 @@ from aiosmtpd.smtp import SMTP
 
 from campana.core.access import Role
 from campana.core.durations import DAY, MINUTE, SECOND
+from campana.core.proxies import networks
 from campana.mail import BadMailSettings, Mailer, mailer
 from campana.store import audit, links, schema, sessions, users, workspaces
 from campana.store.links import Kind
@@ -93,6 +94,24 @@ async def test_one_address_is_slowed_across_accounts(house: House) -> None:
     answers = [await house.browser(address="203.0.113.7").sign_in(f"p{n}@example.com", "a guess, a guess") for n in range(21)]
     assert ["too many attempts" in answer.text for answer in answers[-2:]] == [False, True]
     assert (await house.browser(address="203.0.113.8").sign_in()).status_code == 303
+
+
+async def test_people_behind_a_trusted_proxy_do_not_wait_for_each_other(house: House) -> None:
+    async def told_to_wait(doors: House, said: str) -> bool:
+        browser = doors.browser(address="10.0.0.5")
+        browser.http.headers["x-forwarded-for"] = said
+        return "too many attempts" in (await browser.sign_in(f"p{len(doors.browsers)}@example.com", "a guess, a guess")).text
+
+    open_door = House(proxies=networks("10.0.0.0/24"))
+    try:
+        # Whoever guesses writes another address before that of the proxy's line each time, and gains nothing by it.
+        waits = [await told_to_wait(open_door, f"198.51.100.{number}, 203.0.113.7") for number in range(21)]
+        assert waits == [False] * 20 + [True]
+        assert not await told_to_wait(open_door, "203.0.113.8")
+    finally:
+        await open_door.close()
+    waits = [await told_to_wait(house, f"198.51.100.{number}") for number in range(21)]  # nobody has named this proxy
+    assert waits == [False] * 20 + [True]
 
 
 async def test_who_knows_the_password_gets_in_while_somebody_else_guesses(house: House) -> None:

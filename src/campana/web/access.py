@@ -25,7 +25,7 @@ from campana.store.sessions import SignedIn
 from campana.web.console import assets
 from campana.web.console.page import Console, Noting
 from campana.web.gateway import headers_of
-from campana.web.hosts import address_of
+from campana.web.hosts import address_of, find_address
 from campana.web.visitor import Visitor
 
 COOKIE = "campana"
@@ -102,6 +102,8 @@ def entrance(app: ASGIApp, console: Console) -> ASGIApp:
     """Finds out who asks, for every page and for errors too. `request.user` is a Visitor afterwards, or None."""
 
     async def entered(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            find_address(scope, console.doors.proxies)
         if scope["type"] == ScopeType.HTTP and not scope["path"].startswith(assets.PREFIX + "/"):
             try:
                 scope["user"] = await visitor_of(scope, console)

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from campana.core.proxies import Network
 from campana.mail import Mailer, MailTrouble
 from campana.vault import Vault
 from campana.web.oidc import Provider
@@ -23,6 +24,7 @@ class Doors:
     vault: Vault
     mailer: Mailer | None = None
     provider: Provider | None = None
+    proxies: tuple[Network, ...] = ()  # on other machines, believed when they say for whom they ask
     _under_way: set[asyncio.Task[None]] = field(default_factory=set, repr=False)
 
     @property

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from campana.core.exchange import Answer
+from campana.core.proxies import Network, asker
 from campana.web.gateway import headers_of, say
 
+ASKER = "campana.asker"  # where a scope says who asks
 HOOK = re.compile(r"/hooks/[^/]+")
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d{1,5})?", re.IGNORECASE)
 # A tunnel or proxy may call us by a loopback name, but it tells for whom it asks.
@@ -81,14 +84,14 @@ def is_local(scope: Scope) -> bool:
     return from_here and not FORWARDED & headers_of(scope).keys()
 
 
-def address_of(scope: Scope) -> str:
-    """Where a request comes from. A proxy is believed when it runs on this machine, and then only what it added itself."""
+def find_address(scope: Scope, trusted: Collection[Network]) -> None:
+    """From here on `address_of` knows where the request comes from: a proxy is believed when it is on this machine or trusted."""
     client = scope.get("client")
-    address = client[0] if client else ""
-    forwarded = headers_of(scope).get("x-forwarded-for", "").rpartition(",")[2].strip()
-    if not is_loopback(address) or not forwarded:
-        return address
-    try:
-        return str(ipaddress.ip_address(forwarded))
-    except ValueError:
-        return address
+    forwarded = headers_of(scope).get("x-forwarded-for", "")
+    cast("dict[str, Any]", scope)[ASKER] = asker(client[0] if client else "", forwarded, trusted)
+
+
+def address_of(scope: Scope) -> str:
+    """Where a request of the console comes from."""
+    found: str = cast("dict[str, Any]", scope)[ASKER]
+    return found
