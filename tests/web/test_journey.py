@@ -7,6 +7,8 @@ import re
 import pytest
 
 from campana.core.draft import Draft, DraftStep
+from campana.engine import workbench
+from campana.engine.readings import Place
 from campana.store import accounts, suppressions, templates
 from campana.web.console.page import number
 from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
@@ -104,6 +106,26 @@ async def test_the_preview_shows_what_each_person_gets(http, studio):
     assert "Hello Ana" in preview(other.text)
     nobody = preview((await http.get(path + "?as=99")).text)
     assert "Nobody was found; this is the first person. " in nobody
+
+
+@pytest.mark.parametrize(("asked", "row"), [("2", 2), ("+12125550102", 2)])
+async def test_the_preview_says_that_a_row_is_not_in_the_audience(http, studio, asked, row):
+    await built(http, studio)
+    place, audience_id = Place(studio.workspace_id, studio.campaign_id), (await studio.draft()).audience_id
+    await workbench.change(studio.world.house, place, audience_id, row, "drop", {}, lambda c: None)
+    told = preview((await http.get(f"{studio.home}/journey", params={"as": asked})).text)
+    assert f"Row {row} is not in the audience: dropped by hand." in told
+    assert "What you see is another person, row 3." in told
+    assert "Nobody was found" not in told
+
+
+async def test_the_preview_shows_nobody_when_all_are_left_out(world):  # noqa: F811
+    studio = Studio(world)
+    await studio.begin(people=({"name": "Bad", "phone": "12"},))
+    async with studio.as_user() as http:
+        told = preview((await http.get(f"{studio.home}/journey?as=1")).text)
+    assert "Row 1 is not in the audience: too few digits." in told
+    assert "Nobody of the audience can be written to yet." in told
 
 
 async def test_the_preview_knows_who_wants_no_messages(http, studio):

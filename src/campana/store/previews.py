@@ -34,6 +34,7 @@ class People:
     columns: tuple[str, ...] = ()
     person: Person | None = None
     wanted: bool = True  # the person is the one who was asked for, not another one in their stead
+    out: tuple[int, str] | None = None  # the row that was asked for and gets nothing, and why
     file_name: str = ""
     loaded: bool = False
     rows: int = 0
@@ -48,7 +49,8 @@ CELLS = msgspec.json.Decoder(list[str])
 
 
 def people(c: Connection, workspace_id: Id, audience_id: Id | None, asked: str = "") -> People:
-    """The audience, and the person that a row number or a phone number names; else the first one."""
+    """The audience, and the person that a row number, a phone number or an e-mail address names. When that one is left out, the
+    next; when there is no such one, the first."""
     a = audience.c
     facts = c.execute(
         select(a.file_name, a.columns, a.loaded, a.rows, a.offered, a.summary, a.spec, a.trouble).where(
@@ -59,28 +61,35 @@ def people(c: Connection, workspace_id: Id, audience_id: Id | None, asked: str =
         return People()
     columns = tuple(msgspec.json.decode(facts.columns, type=list[str]))
     found = _asked(c, audience_id, asked.strip())
-    row = found or _neighbour(c, audience_id, 0)
+    out = None if found is not None or not asked.strip() else _asked(c, audience_id, asked.strip(), left_out=True)
+    row = found or (out and _neighbour(c, audience_id, out.number)) or _neighbour(c, audience_id, 0)
     person = _person(c, workspace_id, audience_id, columns, row) if row else None
     wanted = found is not None or not asked.strip()
-    return People(columns, person, wanted, facts.file_name, facts.loaded, facts.rows, facts.offered, facts)
+    why = (out.number, out.left_out) if out else None
+    return People(columns, person, wanted, why, facts.file_name, facts.loaded, facts.rows, facts.offered, facts)
 
 
-def _row(*where: ColumnElement[bool]) -> Any:
-    return select(R.number, R.cells, R.phone, R.email).where(R.left_out.is_(None), *where).limit(1)
+def _row(*where: ColumnElement[bool], left_out: bool = False) -> Any:
+    offered = R.left_out.is_not(None) if left_out else R.left_out.is_(None)
+    return select(R.number, R.cells, R.phone, R.email, R.left_out).where(offered, *where).limit(1)
 
 
-def _asked(c: Connection, audience_id: Id, asked: str) -> Any:
+def _asked(c: Connection, audience_id: Id, asked: str, left_out: bool = False) -> Any:
+    """The row that is asked for, among those offered or among those left out."""
+
+    def first(*where: ColumnElement[bool]) -> Any:
+        return c.execute(_row(R.audience_id == audience_id, *where, left_out=left_out)).first()
+
     digits = "".join(sign for sign in asked if sign in "0123456789")
     if not asked:
         return None
     if asked.isascii() and asked.isdigit() and len(asked) < 8:
-        return c.execute(_row(R.audience_id == audience_id, R.number == int(asked))).first()
+        return first(R.number == int(asked))
     if "@" in asked:
-        return c.execute(_row(R.audience_id == audience_id, R.email == asked.lower())).first()
+        return first(R.email == asked.lower())
     if len(digits) < 4:
         return None
-    exact = c.execute(_row(R.audience_id == audience_id, R.phone == f"+{digits}")).first()
-    return exact or c.execute(_row(R.audience_id == audience_id, R.phone.contains(digits, autoescape=True))).first()
+    return first(R.phone == f"+{digits}") or first(R.phone.contains(digits, autoescape=True))
 
 
 def _neighbour(c: Connection, audience_id: Id, number: int, back: bool = False) -> Any:
