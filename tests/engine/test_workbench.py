@@ -94,6 +94,7 @@ class Desk:
     async def change_all(self, what: Any, kind: str) -> Bench:
         audience_id = (await self.bench()).audience.id  # type: ignore[union-attr]
         await workbench.change_all(self.readings, self.at, audience_id, what, kind, nothing)
+        await asyncio.gather(*self.readings._tasks)
         return await self.bench()
 
     async def left(self) -> list[int]:
@@ -159,6 +160,18 @@ async def test_a_repetition_is_offered_once_the_first_is_gone_and_not_when_it_is
     assert flags((await desk.bench()).rows) == ["dropped", "", "too_short", "missing", "not_in_plan", ""]
     back = await desk.change(1, "restore")
     assert (back.row.flag, [issue.of for issue in back.row.issues]) == ("duplicate", [2, 6])
+
+
+async def test_a_change_that_means_nothing_to_others_looks_for_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scan(*_: Any) -> Any:
+        raise AssertionError("a million rows would be read")
+
+    await desk.loaded("name,phone\nAna,+525511223344\nBea,12\nCaio,+525511223355\n")
+    monkeypatch.setattr(audience_rows, "with_addresses", scan)
+    await desk.change(1, cells={0: "Anna"})
+    await desk.change(2, "drop")
+    await desk.change(3, "drop")
+    assert flags((await desk.bench()).rows) == ["", "dropped", "dropped"]
 
 
 async def test_of_many_repetitions_one_is_offered_and_the_others_name_it(desk: Desk) -> None:

@@ -319,3 +319,18 @@ async def test_two_who_change_one_row_see_each_other(studio: Studio):
         assert dropped.status_code == 409
         assert (await berta.post(path, data={**now, "do": "save"})).status_code == 303
     assert (await bench_of(studio)).rows[3].phone == "+525511229902"
+
+
+async def test_names_of_columns_are_no_formulas_in_the_file_of_problems(studio: Studio):
+    async with studio.as_user() as http:
+        await read(studio, http, "name,phone,=1+1\nAna,12,x\n")
+        text = (await http.get(f"{studio.home}/audience/problems.csv")).text
+    head = next(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+    assert head[:3] == ["name", "phone", "'=1+1"]
+
+
+async def test_the_list_says_whom_a_draft_is_for(studio: Studio):
+    async with studio.as_user() as http:
+        await read(studio, http)
+        html = (await http.get("/campaigns")).text
+    assert ("2 people" in html, "0 of 0" in html) == (True, False)

@@ -96,11 +96,20 @@ def _worked_out(
     if what == "accept":
         return audience, [was], [now]
     probe = checked_again(Checker(columns, audience.spec), now) if check else now
-    others = _others(c, audience_id, [was, probe], number)
+    touched = _touched(audience, was, probe if what != "drop" else None)
+    others = _others(c, audience_id, [was, probe], number) if touched else []
     doubles = repetitions(was, others)
     offered = others + (_others(c, audience_id, doubles, number) if doubles else [])
     after = settled(columns, audience.spec, now, offered, doubles, check)
     return audience, [was, *doubles], after
+
+
+def _touched(audience: Audience, was: Row, now: Row | None) -> bool:
+    """Whether a change of a row can mean anything for others, so that they must be looked for among all: an address that it
+    did not offer before, or one that it offers no more and that others repeat."""
+    before = {was.phone, was.email} - {None} if was.left_out is None else set()
+    after = {now.phone, now.email} - {None} if now is not None and now.left_out is None else set()
+    return bool(after - before) or bool(before - after and audience.summary.left_out.get(DUPLICATE))
 
 
 def _others(c: Connection, audience_id: Id, rows: Sequence[Row], besides: int, most: int = REPETITIONS) -> list[Row]:

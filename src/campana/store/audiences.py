@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, exists, insert, or_, select, update
 
 from campana.core.audience import Summary
 from campana.core.campaign import AudienceSpec
@@ -190,16 +190,6 @@ def facts(c: Connection, audience_id: Id) -> Any:
     return c.execute(
         select(A.file_name, A.fingerprint, A.columns, A.loaded, A.rows, A.offered, A.summary).where(A.id == audience_id)
     ).first()
-
-
-def left_out(c: Connection, audience_id: Id) -> list[tuple[str, int]]:
-    """How many rows are not offered, by reason."""
-    rows = c.execute(
-        select(audience_row.c.left_out, func.count())
-        .where(audience_row.c.audience_id == audience_id, audience_row.c.left_out.is_not(None))
-        .group_by(audience_row.c.left_out)
-    )
-    return [(reason, n) for reason, n in rows]
 
 
 def rows_after(c: Connection, audience_id: Id, number: int, limit: int) -> Sequence[Any]:

@@ -330,7 +330,7 @@ async def _problem_lines(request: AnyRequest, view: BenchView) -> AsyncIterator[
     assert audience is not None  # noqa: S101 - asked before
     words = Desk.of(request).templates(request).get_template("_issues.html").module
     heads = [str(words.head_row()).strip(), str(words.head_reasons()).strip()]  # type: ignore[attr-defined]
-    yield lines([[*audience.columns, *heads]], first=True)
+    yield lines([[*map(guard, audience.columns), *heads]], first=True)
     number = 0
     while rows := rows_of(await read(audience_rows.from_number, audience.id, PROBLEMS, number + 1, AT_ONCE)):
         said = [
