@@ -21,7 +21,7 @@ from campana.store import reports
 from campana.store.reports import Progress
 from campana.web.access import noting, while_signed_in
 from campana.web.console.campaigns import STREAM_HEADERS
-from campana.web.console.page import AnyRequest, Desk, Noting, draw, language_of, preference
+from campana.web.console.page import AnyRequest, Desk, Face, Noting, draw, language_of, preference
 from campana.web.live import Topic, message, named
 from campana.web.visitor import Visitor
 
@@ -85,6 +85,11 @@ class View:
             p.outcomes.get("waiting", 0) + p.outcomes.get("sending", 0),
             _allowed(p, may_act, may_edit),
         )
+
+    def reads(self, channels: Mapping[str, Face]) -> bool:
+        """Whether anything of the campaign tells who read it: elsewhere a 0 would say that nobody did."""
+        known = (channels.get(kind) for kind in self.p.line.channels)
+        return bool(self.p.funnel.get("read")) or not self.p.line.channels or any(face is None or face.reads for face in known)
 
 
 ALLOWED: Mapping[str, frozenset[str]] = {
