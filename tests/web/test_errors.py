@@ -14,8 +14,11 @@ import pytest
 
 from campana.channels import twilio_sms, whatsapp
 from campana.channels.advice import LANGUAGES, code_in
+from campana.core.access import Role
+from campana.store import accounts, integrations, senders
 from campana.web.console.errors import HOME, looked_up, plain
 from campana.web.console.page import Face
+from tests.web.vendors_world import place
 
 _spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1] / "browser" / "world.py")
 worlds: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
@@ -121,3 +124,21 @@ async def test_what_nobody_knows_is_told_in_general_and_what_is_no_code_is_not_t
 )
 def test_the_code_in_what_is_kept_of_a_refusal(words: str, code: str) -> None:
     assert code_in(words) == code
+
+
+async def test_an_integration_says_what_to_do_about_what_its_vendor_answered(tmp_path: Path) -> None:
+    """The vendor's words stay as they are; behind them stands the advice on the code, in the reader's language."""
+    async with place(tmp_path) as here:
+        admin, house = here.visitor(Role.ADMIN), here.installation.house
+        await admin.connect("twilio_sms", here.twilio)
+        [card] = await here.cards()
+        home, now = f"/integrations/{card.id.hex()}", house.clock.now()
+        await admin.get(f"{home}/senders/new")
+        await admin.post(f"{home}/senders/new", {"name": "clinic", "address": "+15017122661", "rate": "2"})
+        [line] = await house.db.read(senders.of_workspace, here.installation.workspace_id, now)
+        await house.db.run(integrations.checked, card.id, now, "Authenticate (20003)")
+        await house.db.run(accounts.pause_sender, line.id, "Account suspended (30002)", now)
+        page = await admin.client.get(home, headers={"accept-language": "es"})
+        for words, code in (("Authenticate (20003)", "20003"), ("Account suspended (30002)", "30002")):
+            assert f"{words} {twilio_sms.ERRORS.advice(code, 'es').do}" in words_of(page)
+            assert f'href="{HOME}/twilio_sms/{code}"' in page.text
