@@ -153,6 +153,15 @@ def pause_all(c: Connection, workspace_id: Id, note: str, now: int) -> list[Id]:
     return list(c.scalars(paused.returning(run.c.id)))
 
 
+def names_of_live(c: Connection, workspace_id: Id, paused_with: str = "") -> list[tuple[Id, str]]:
+    """The campaigns of a workspace that send or wait for their start; with `paused_with`, those paused with that note."""
+    goes_on = run.c.status.in_(("scheduled", "sending"))
+    wanted = (run.c.status == "paused") & (run.c.note == paused_with) if paused_with else goes_on
+    found = select(campaign.c.id, campaign.c.name).join(run, run.c.campaign_id == campaign.c.id)
+    rows = c.execute(found.where(run.c.workspace_id == workspace_id, wanted).order_by(campaign.c.name))
+    return [(row.id, row.name) for row in rows]
+
+
 def paused_for(c: Connection, workspace_id: Id, note: str) -> list[Id]:
     """The paused runs of a workspace with that note."""
     return list(
