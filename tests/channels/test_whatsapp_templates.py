@@ -255,6 +255,9 @@ def test_a_page_can_ask_what_a_template_takes_and_what_its_buttons_say() -> None
         ("header.image", True, True),
         ("button.0", False, False),
     ]
+    assert [(field.part, field.name) for field in (*told.fields(of), *told.fields(image))] == [
+        ("header", "1"), ("text", "1"), ("text", "2"), ("link_end", "1"), ("media", "image"), ("reply", "1")
+    ]  # fmt: skip
     with pytest.raises(UnfitContent, match="kind LOCATION"):
         told.fields(template({"type": "HEADER", "format": "LOCATION"}))
 

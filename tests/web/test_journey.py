@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from campana.channels.contract import VendorTemplate
 from campana.core.draft import Draft, DraftStep
 from campana.engine import workbench
 from campana.engine.readings import Place
@@ -76,6 +77,26 @@ async def test_what_is_typed_is_kept_and_found_again(http, studio):
     assert (kept.sender, kept.text) == (studio.senders["sms"], "Hi {{name}}, your {{plan}} plan")
     page = (await http.get(f"{studio.home}/journey")).text
     assert ">Hi {{name}}, your {{plan}} plan</textarea>" in page
+
+
+@pytest.mark.parametrize("parts", [True, False])
+async def test_a_text_that_is_too_long_stays_in_the_form_and_is_not_saved(http, studio, parts):
+    await built(http, studio, "Short")
+    path = f"{studio.home}/journey"
+    await press(http, path, "journey", do="add:fallback")
+    version = (await studio.draft()).version
+    data = filled((await http.get(path)).text, "journey", s1__text="x" * 10_001, s2__sender=studio.senders["sms"])
+    answer = await http.post(path, data=data | {"do": "exit"}, headers={"HX-Request": "true"} if parts else {})
+    told = words(answer.text)
+    assert answer.status_code == (201 if parts else 422)
+    assert "The text has 10,001 characters; 10,000 are possible. Shorten it." in told
+    assert "Not saved" in told
+    if not parts:
+        assert ">" + "x" * 10_001 + "</textarea>" in answer.text
+        assert f'value="{studio.senders["sms"]}" selected' in answer.text[answer.text.index('id="s2-sender"') :]
+        assert '<a href="#s1-text">' in answer.text
+    kept = await studio.draft()
+    assert (kept.version, kept.draft.steps[0].text) == (version, "Short")
 
 
 async def test_looking_at_previews_is_no_change(http, studio):
@@ -155,6 +176,31 @@ async def test_a_template_asks_for_its_fields_and_says_what_is_missing(http, stu
     assert "Hi Ana, we expect you on Monday in Lima." in preview(page.text)
     on = await press(http, path, "journey", page.text, do="continue")
     assert (on.status_code, on.headers["location"]) == (303, f"{studio.home}/review")
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", ["Header: {{1}}", "Button 1: end of the link", "Choose what fills Button 1: end of the link."]),
+        ("pt_BR", ["Cabeçalho: {{1}}", "Botão 1: fim do link"]),
+        ("es", ["Encabezado: {{1}}", "Botón 1: final del enlace"]),
+    ],
+)
+async def test_the_parts_of_a_template_are_named_in_words(http, studio, language, told):
+    link = {"type": "URL", "text": "See", "url": "https://example.com/{{1}}"}
+    parts = (
+        {"type": "HEADER", "format": "TEXT", "text": "For {{1}}"},
+        {"type": "BODY", "text": "Hi"},
+        {"type": "BUTTONS", "buttons": [link]},
+    )
+    known = VendorTemplate("with_button", "en_US", "APPROVED", "UTILITY", "POSITIONAL", parts, "77")
+    await studio.write(templates.put_templates, studio.workspace_id, _integration(studio), [known], studio.world.clock.now())
+    step = {"key": "s1", "kind": "primary", "sender": studio.senders["wa"], "template": "with_button", "language": "en_US"}
+    await studio.begin(Draft(steps=(DraftStep(**step),)), name="Named")
+    page = words((await http.get(f"{studio.home}/journey", params={"check": 1, "lang": language}, follow_redirects=True)).text)
+    for one in told:
+        assert one in page
+    assert "button.0" not in page
 
 
 async def test_templates_that_are_not_approved_are_neither_offered_nor_taken(http, studio):

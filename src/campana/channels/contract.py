@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
@@ -134,6 +134,9 @@ class LookUp:
     status_found: Callable[[Response], Receipt | None] | None = None
 
 
+TemplatePart = Literal["text", "header", "media", "link_end", "reply", "code"]
+
+
 @dataclass(frozen=True, slots=True)
 class TemplateField:
     """One value that a template takes."""
@@ -141,6 +144,8 @@ class TemplateField:
     key: str  # among the values of a step
     needed: bool = True
     link: bool = False  # it takes an address that begins with https://
+    part: TemplatePart = "text"  # which of the message it fills
+    name: str = ""  # there: of a variable, or of a medium; of buttons the number, from 1
 
 
 @dataclass(frozen=True, slots=True)

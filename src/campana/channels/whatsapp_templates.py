@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import msgspec
 
 from campana.channels.answers import UNREADABLE, read
-from campana.channels.contract import Content, Render, TemplateField, UnfitContent, VendorTemplate
+from campana.channels.contract import Content, Render, TemplateField, TemplatePart, UnfitContent, VendorTemplate
 from campana.core.exchange import Response
 from campana.core.message import Rendered
 from campana.core.template import TextTemplate, compile_text
@@ -127,13 +127,15 @@ class Place:
     needed: bool = True
     limit: int = 32_768
     link: bool = False
+    part: TemplatePart = "text"
+    number: int = 0  # of a button, from 1
 
 
 def template_fields(template: VendorTemplate) -> list[TemplateField]:
     """The values that the template takes, in the order they are sent."""
     label = f"The template {template.name} ({template.language})"
     places = _places(label, _parts(label, template), template.parameter_format == "NAMED")
-    return [TemplateField(place.key, place.needed, place.link) for place in places]
+    return [TemplateField(place.key, place.needed, place.link, place.part, str(place.number or place.bare)) for place in places]
 
 
 class NamedExample(msgspec.Struct):
@@ -242,6 +244,14 @@ def _media_parameter(kind: str) -> Callable[[str], dict[str, Any]]:
     return lambda value: {"type": kind, kind: {"link": value}}
 
 
+def _payload(value: str) -> dict[str, Any]:
+    return {"type": "payload", "payload": value}
+
+
+def _coupon(value: str) -> dict[str, Any]:
+    return {"type": "coupon_code", "coupon_code": value}
+
+
 def _places(label: str, parts: Mapping[str, Part], named: bool) -> list[Place]:
     """Every value the template takes, in the order it is sent."""
     return [
@@ -258,12 +268,13 @@ def _header_places(label: str, header: Part | None, named: bool) -> list[Place]:
     if kind not in MEDIA:
         raise UnfitContent(f"{label} has a header of the kind {kind}, which Campana cannot fill. Choose another.")
     word = MEDIA[kind]
-    return [Place(f"header.{word}", word, (("type", "header"),), _media_parameter(word), limit=2000, link=True)]
+    return [Place(f"header.{word}", word, (("type", "header"),), _media_parameter(word), limit=2000, link=True, part="media")]
 
 
 def _text_places(kind: str, prefix: str, part: Part | None, named: bool) -> list[Place]:
     names = _variables(part.text) if part else []
-    return [Place(prefix + name, name, (("type", kind),), _text_parameter(name if named else None)) for name in names]
+    fills: TemplatePart = "header" if prefix else "text"
+    return [Place(prefix + name, name, (("type", kind),), _text_parameter(name if named else None), part=fills) for name in names]
 
 
 def _button_places(label: str, part: Part | None) -> list[Place]:
@@ -273,11 +284,14 @@ def _button_places(label: str, part: Part | None) -> list[Place]:
         head = (("type", "button"), ("sub_type", kind.lower()), ("index", str(index)))
         key = f"button.{index}"
         if kind == "URL":
-            places += [Place(key, name, head, _text_parameter(None), limit=2000) for name in _variables(button.url)[:1]]
+            ends = _variables(button.url)[:1]
+            places += [
+                Place(key, name, head, _text_parameter(None), limit=2000, part="link_end", number=index + 1) for name in ends
+            ]
         elif kind == "QUICK_REPLY":
-            places.append(Place(key, key, head, lambda value: {"type": "payload", "payload": value}, needed=False, limit=256))
+            places.append(Place(key, key, head, _payload, needed=False, limit=256, part="reply", number=index + 1))
         elif kind == "COPY_CODE":
-            places.append(Place(key, key, head, lambda value: {"type": "coupon_code", "coupon_code": value}, limit=20))
+            places.append(Place(key, key, head, _coupon, limit=20, part="code", number=index + 1))
         elif kind not in NEEDS_NOTHING:
             raise UnfitContent(f"{label} has a button of the kind {kind}, which Campana cannot fill. Choose another.")
     return places

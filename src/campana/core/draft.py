@@ -95,6 +95,11 @@ class Draft(Model):
         """The step of that key."""
         return next((step for step in self.steps if step.key == key), None)
 
+    @property
+    def too_long(self) -> bool:
+        """Whether a text is longer than any can be: such a draft is shown, and not kept."""
+        return any(len(text) > LONGEST for step in self.steps for text in (step.text, *step.values.values()))
+
     def texts(self) -> Iterator[tuple[DraftStep, str, str]]:
         """Every text with columns in it: the step, the template's field or nothing, and the text."""
         for step in self.steps:

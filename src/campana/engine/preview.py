@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from campana.channels.contract import Channel, Content, Render, TemplateField, UnfitContent, VendorTemplate
 from campana.core import segments
-from campana.core.draft import Draft, DraftStep
+from campana.core.draft import LONGEST, Draft, DraftStep
 from campana.core.message import Reach, Rendered
 from campana.core.preflight import Finding, Where, blocker, warning
 from campana.core.segments import Segments
@@ -20,6 +20,7 @@ from campana.store.previews import Person
 EXAMPLE_LINK = "https://example.com/"
 EMAIL = "email"
 APPROVED = "APPROVED"
+TOO_LONG = "text_too_long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ def _with_text(sheet: Sheet, columns: Sequence[str]) -> Sheet:
         return replace(sheet, findings=(blocker("no_text", Where.JOURNEY, where),))
     if sheet.channel and sheet.channel.needs_template:
         return replace(sheet, findings=(blocker("text_not_taken", Where.JOURNEY, where, label=sheet.channel.label),))
+    if len(text) > LONGEST:
+        return replace(sheet, findings=(_too_long(text, where),))
     findings = _unknown([text], columns, where)
     findings += [warning("suspicious", Where.JOURNEY, where, words=words) for words in suspicious(text)]
     return _compiled(sheet, findings, sheet.content, where)
@@ -136,12 +139,21 @@ def _filled(sheet: Sheet, columns: Sequence[str], where: str) -> Sheet:
     known = {one.key for one in fields}
     values = {name: text for name, text in content.values.items() if name in known}
     missing = [one for one in fields if one.needed and not values.get(one.key, "").strip()]
-    findings = [blocker("unmapped", Where.JOURNEY, f"{sheet.step.key}-value-{one.key}", field=one.key) for one in missing]
+    findings = [
+        blocker("unmapped", Where.JOURNEY, f"{sheet.step.key}-value-{one.key}", part=one.part, name=one.name) for one in missing
+    ]
     findings += [
         finding for name, text in values.items() for finding in _unknown([text], columns, f"{sheet.step.key}-value-{name}")
     ]
-    shown = {one.key: EXAMPLE_LINK if one.link else f"[{one.key}]" for one in missing}
+    long = [_too_long(text, f"{sheet.step.key}-value-{name}") for name, text in values.items() if len(text) > LONGEST]
+    if long:
+        return replace(sheet, findings=(*findings, *long))
+    shown = {one.key: EXAMPLE_LINK if one.link else f"[{one.name}]" for one in missing}
     return _compiled(sheet, findings, replace(content, values=values | shown), where)
+
+
+def _too_long(text: str, where: str) -> Finding:
+    return blocker(TOO_LONG, Where.JOURNEY, where, characters=len(text), most=LONGEST)
 
 
 def _unknown(texts: Iterable[str], columns: Sequence[str], where: str) -> list[Finding]:

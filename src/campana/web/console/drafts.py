@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
@@ -15,11 +16,12 @@ from campana.core.draft import Draft
 from campana.core.ids import Id, id_of
 from campana.engine.house import House
 from campana.store import drafts, reports
-from campana.store.drafts import Author, DraftRow
+from campana.store.drafts import Answer, Author, DraftRow, Saved
 from campana.web.console.page import AnyRequest, Desk, Refused, draw, preference
 from campana.web.hosts import address_of
 from campana.web.visitor import Visitor
 
+M = TypeVar("M")
 PARTS = ("setup", "journey", "review")
 
 
@@ -75,6 +77,25 @@ async def known_draft(request: AnyRequest, campaign: str) -> DraftRow | Redirect
     if await desk.console.read(reports.progress, workspace_of(request), campaign_id) is None:
         raise NotFoundException
     return Redirect(home_of(campaign_id), status_code=303)
+
+
+async def looked_up(request: AnyRequest, campaign: str, read: Callable[..., M], *more: Any) -> M:
+    """All that a page of the wizard reads of the store for the campaign that an address names."""
+    campaign_id = id_of(campaign)
+    if campaign_id is None:
+        raise NotFoundException
+    found: M = await Desk.of(request).console.read(read, workspace_of(request), campaign_id, *more)
+    return found
+
+
+async def save(request: AnyRequest, row: DraftRow, version: int, draft: Draft) -> Answer:
+    """Nothing is written when nothing changed, so that looking at a page is no change for others."""
+    if draft == row.draft:
+        return Saved(row.version)
+    console = Desk.of(request).console
+    facts = (workspace_of(request), row.id, version, draft, author_of(request), console.clock.now())
+    answer: Answer = await console.write(drafts.save, *facts)
+    return answer
 
 
 @post("/campaigns/new", needs=Permission.EDIT, include_in_schema=False)

@@ -7,21 +7,19 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from litestar import MediaType, Response, get, post
-from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
 from campana.core.access import Permission
 from campana.core.draft import Draft
-from campana.core.ids import id_of
 from campana.core.phones import Phone, parse_phone
 from campana.engine.preview import Sheet
 from campana.engine.vendors import Verdict, try_out
 from campana.store import drafts
-from campana.store.drafts import Answer, DraftRow, Outdated
-from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
-from campana.web.console.journey_form import TooLong, read_steps, rearranged, touched
-from campana.web.console.journey_view import JourneyView, Material, make_view, read_material
+from campana.store.drafts import DraftRow, Outdated
+from campana.web.console.drafts import Wizard, home_of, house_of, known_draft, looked_up, save
+from campana.web.console.journey_form import read_steps, rearranged, touched
+from campana.web.console.journey_view import JourneyView, make_view, read_material
 from campana.web.console.page import AnyRequest, Desk, Refused, draw, number, preference
 from campana.web.visitor import Visitor
 
@@ -33,7 +31,7 @@ async def journey(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]
         return answer
     asked = request.query_params
     person = asked.get("as", "").strip()
-    material = await _material(request, campaign, person)
+    material = await looked_up(request, campaign, read_material, person)
     if material.row is None:
         return cast("Response[Any]", await known_draft(request, campaign))
     row, channels = material.row, house_of(request).channels
@@ -49,20 +47,19 @@ async def save_journey(request: AnyRequest, campaign: FromPath[str]) -> Response
     what, _, which = do.partition(":")
     person = which if what == "as" else str(form.get("as", "")).strip()
     known, _, found = str(form.get("found", "")).rpartition("=")
-    material = await _material(request, campaign, found if known == person else person)  # nobody is searched for twice
+    asked = found if known == person else person  # nobody is searched for twice
+    material = await looked_up(request, campaign, read_material, asked)
     if material.row is None:
         return await _not_a_draft(request, campaign)
-    try:
-        draft = read_steps(material.row.draft, form)
-    except TooLong as error:
-        raise Refused(str(error)) from None
+    draft = read_steps(material.row.draft, form)
     arranged = rearranged(draft, do)
     version = number(which if what == "mine" else form.get("version"))
-    answer = await _save(request, material.row, version, arranged or draft)
+    unkept = draft.too_long
+    answer = drafts.Saved(version) if unkept else await save(request, material.row, version, arranged or draft)
     if answer is None:
         return await _not_a_draft(request, campaign)
     outdated = answer if isinstance(answer, Outdated) else None
-    if not outdated and (away := _away(material.row, draft, do, arranged)):
+    if not (outdated or unkept) and (away := _away(material.row, draft, do, arranged)):
         return away
     channels = house_of(request).channels
     view = make_view(
@@ -72,7 +69,7 @@ async def save_journey(request: AnyRequest, campaign: FromPath[str]) -> Response
         channels,
         form,
         which if what == "shown" else str(form.get("shown", "")),
-        what == "continue" or "checked" in form,
+        what == "continue" or "checked" in form or unkept,
         theirs=outdated.theirs if outdated else None,
         version=version if outdated else cast("drafts.Saved", answer).version,
         asked=person,
@@ -83,26 +80,7 @@ async def save_journey(request: AnyRequest, campaign: FromPath[str]) -> Response
         return Redirect(f"{home_of(material.row.id)}/review", status_code=303)
     if "hx-request" in request.headers:
         return _parts(request, view, request.query_params.get("fields", ""))
-    return _page(request, view, status=422 if what == "continue" else 200)
-
-
-async def _material(request: AnyRequest, campaign: str, asked: str) -> Material:
-    campaign_id = id_of(campaign)
-    if campaign_id is None:
-        raise NotFoundException
-    read = Desk.of(request).console.read
-    found: Material = await read(read_material, workspace_of(request), campaign_id, asked)
-    return found
-
-
-async def _save(request: AnyRequest, row: DraftRow, version: int, draft: Draft) -> Answer:
-    """Nothing is written when nothing changed, so that looking at previews is no change for others."""
-    if draft == row.draft:
-        return drafts.Saved(row.version)
-    now = Desk.of(request).console.clock.now()
-    write = Desk.of(request).console.write
-    answer: Answer = await write(drafts.save, workspace_of(request), row.id, version, draft, author_of(request), now)
-    return answer
+    return _page(request, view, status=422 if what == "continue" or unkept else 200)
 
 
 def _away(row: DraftRow, draft: Draft, do: str, arranged: Draft | None) -> Redirect | None:
@@ -138,7 +116,7 @@ async def _tested(request: AnyRequest, view: JourneyView, to: str) -> JourneyVie
 
 
 async def _send_test(request: AnyRequest, view: JourneyView, sheet: Sheet | None, to: str) -> Verdict | str:
-    """A verdict of the vendor, or why none was asked for: not_ready, no_number."""
+    """A verdict of the vendor, or why none was asked for: not_ready, no_number, too_many."""
     house = house_of(request)
     account = house.accounts.get(sheet.sender.integration_id) if sheet and sheet.sender else None
     ready = sheet is not None and sheet.sender is not None and not any(finding.blocks for finding in sheet.findings)

@@ -8,16 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from campana.core.draft import LONGEST, MOST_HOURS, Draft, DraftStep, add_step, move_step, remove_step, with_steps
+from campana.core.draft import MOST_HOURS, Draft, DraftStep, add_step, move_step, remove_step, with_steps
 from campana.web.console.page import number
 
 HERE = ".here"  # says that the form shows a step, and of which kind it is
 OWN = "own"  # of a template's field: a text of one's own instead of a column
 COLUMN = re.compile(r"\{\{([^{}]+)\}\}")
-
-
-class TooLong(ValueError):
-    """A text is longer than any message can be. Shorten it."""
 
 
 def read_steps(draft: Draft, form: Mapping[str, Any]) -> Draft:
@@ -41,8 +37,6 @@ def _step(step: DraftStep, form: Mapping[str, Any]) -> DraftStep:
 
     language, _, template = said("template", f"{step.language}:{step.template}").partition(":")
     text = said("text", step.text).replace("\r\n", "\n")
-    if len(text) > LONGEST:
-        raise TooLong(f"The text has {len(text)} characters; {LONGEST} are possible. Shorten it.")
     return step.model_copy(
         update={
             "on": step.kind == "primary" or f"{step.key}.on" in form,
@@ -64,8 +58,8 @@ def _values(step: DraftStep, form: Mapping[str, Any]) -> dict[str, str]:
     for name, value in form.items():
         if name.startswith(chosen):
             field = name.removeprefix(chosen)
-            own = str(form.get(f"{step.key}.own.{field}", "")).replace("\r\n", "\n")[:LONGEST]
-            values[field] = own if value == OWN else str(value)[:LONGEST]
+            own = str(form.get(f"{step.key}.own.{field}", "")).replace("\r\n", "\n")
+            values[field] = own if value == OWN else str(value)
     return {field: text for field, text in values.items() if text}
 
 

@@ -13,7 +13,7 @@ from campana.core.draft import MOST, Draft, DraftStep
 from campana.core.durations import HOUR
 from campana.core.ids import Id
 from campana.core.preflight import Finding
-from campana.engine.preview import Sheet, Shown, counted, offered_senders, sheets, shown
+from campana.engine.preview import TOO_LONG, Sheet, Shown, counted, offered_senders, sheets, shown
 from campana.engine.vendors import Verdict
 from campana.store import choices as store_choices
 from campana.store import drafts, previews
@@ -103,6 +103,11 @@ class JourneyView:
     asked: str = ""  # whom the reader named for the preview, as they typed it
 
     @property
+    def unkept(self) -> bool:
+        """Whether the draft cannot be kept as it was typed."""
+        return self.draft.too_long
+
+    @property
     def previewed(self) -> Sequence[StepView]:
         """The steps that the preview shows."""
         on = [view for view in self.steps if view.step.on]
@@ -143,11 +148,16 @@ def make_view(
         shown=wanted if wanted in keys | {TIMELINE} else draft.steps[0].key,
         can_add=frozenset(kind for kind in ("fallback", "follow_up") if len(draft.of_kind(kind)) < MOST[kind]),
         checked=checked,
-        blockers=[finding for sheet in looked if sheet.step.on for finding in sheet.findings if finding.blocks],
+        blockers=[finding for sheet in looked for finding in sheet.findings if _stops(sheet, finding)],
         version=row.version if version is None else version,
         theirs=theirs,
         asked=asked,
     )
+
+
+def _stops(sheet: Sheet, finding: Finding) -> bool:
+    """Whether nobody goes on before it is mended. What is too long is so in a step that is off as well: it cannot be kept."""
+    return finding.code == TOO_LONG or (sheet.step.on and finding.blocks)
 
 
 def _step(sheet: Sheet, draft: Draft, material: Material, form: Mapping[str, Any], checked: bool) -> StepView:
@@ -164,7 +174,7 @@ def _step(sheet: Sheet, draft: Draft, material: Material, form: Mapping[str, Any
         shown(sheet, person) if person else None,
         _longest(sheet, material.sample),
         _hours(sheet, draft),
-        sheet.findings if told else (),
+        sheet.findings if told else tuple(finding for finding in sheet.findings if finding.code == TOO_LONG),
         frozenset(can),
     )
 

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import msgspec
 from litestar import MediaType, Response, get, post
-from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
@@ -19,10 +18,10 @@ from campana.core.hours import DAY_NAMES, zones
 from campana.core.ids import Id, id_of
 from campana.engine import launch as engine_launch
 from campana.engine.estimate import KIND, Result, task_of
-from campana.store import campaigns, drafts, jobs
+from campana.store import campaigns, jobs
 from campana.store.drafts import DraftRow, Outdated, Saved
 from campana.web.console import i18n
-from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
+from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, looked_up, save, workspace_of
 from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_of, number, preference
 from campana.web.console.progress import known
 from campana.web.console.review_view import Material, ReviewView, counted, make_view, read_material
@@ -56,7 +55,7 @@ async def save_review(request: AnyRequest, campaign: FromPath[str]) -> Response[
     row = material.row
     draft = read_choices(row.draft, form, days)
     version = number(which if what == "mine" else form.get("version"))
-    answer = await _save(request, row, version, draft)
+    answer = await save(request, row, version, draft)
     if answer is None:
         return Redirect(home_of(row.id), status_code=303)
     outdated = answer if isinstance(answer, Outdated) else None
@@ -159,21 +158,7 @@ def read_choices(draft: Draft, form: Mapping[str, Any], days: list[str]) -> Draf
 
 
 async def _material(request: AnyRequest, campaign: str) -> Material:
-    campaign_id = id_of(campaign)
-    if campaign_id is None:
-        raise NotFoundException
-    console = Desk.of(request).console
-    found: Material = await console.read(read_material, workspace_of(request), campaign_id, console.clock.now())
-    return found
-
-
-async def _save(request: AnyRequest, row: DraftRow, version: int, draft: Draft) -> drafts.Answer:
-    if draft == row.draft:
-        return Saved(row.version)
-    console = Desk.of(request).console
-    facts = (workspace_of(request), row.id, version, draft, author_of(request), console.clock.now())
-    answer: drafts.Answer = await console.write(drafts.save, *facts)
-    return answer
+    return await looked_up(request, campaign, read_material, Desk.of(request).console.clock.now())
 
 
 async def _counted(request: AnyRequest, material: Material, row: DraftRow, draft: Draft, **more: Any) -> ReviewView:
