@@ -65,7 +65,7 @@ async def test_who_tried_too_often_is_told_until_when_and_nothing_else(house: Ho
     ("email", "said"),
     [
         ("", "Write the e-mail address"),
-        ("ana@example.com@evil.example", "more than one e-mail address"),
+        ("ana@example.com@evil.example", "more than one @"),
         ("ana@exa\x07mple.com", "This is no e-mail address"),
         ("ana at example.com", "This is no e-mail address"),
         ("Ana <ana@example.com>", "words beside the address"),
