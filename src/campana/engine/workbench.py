@@ -89,7 +89,7 @@ def _worked_out(
         raise Unchangeable(f"There is no row {number} any more.")
     was = row_of(found)
     if seen and was.mark != seen:
-        raise ChangedMeanwhile(f"Somebody else changed row {number} meanwhile.")
+        raise ChangedMeanwhile(f"Somebody else changed row {number} meanwhile. Look at both, and save again what is to hold.")
     now = {"save": with_cells(was, cells), "drop": dropped(was), "accept": accepted(was), "restore": was}[what]
     columns = columns_of(audience.columns, audience.spec)
     check = what in ("save", "restore")

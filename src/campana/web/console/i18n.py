@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from campana.core.hours import zone_of
 from campana.core.preflight import grouped
+from campana.web.console import troubles
 
 HERE = Path(__file__).parent
 SOURCE = "en"
@@ -57,6 +58,7 @@ def environment(language: str, zone: str, names: Mapping[str, Any]) -> Environme
     found = NullTranslations() if language == SOURCE else Translations.load(HERE / "locale", [language])
     env.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined]
     env.filters.update(figures(language, zone), grouped=grouped)
+    env.filters["trouble"] = lambda text: troubles.told(text, found.gettext)
     env.globals.update(names, language=language, languages=LANGUAGES, zone=zone)
     return env
 
