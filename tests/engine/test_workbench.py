@@ -26,7 +26,7 @@ from campana.sources.table import Reader
 from campana.store import audience_rows, campaigns, drafts, jobs
 from campana.store.drafts import Author
 from campana.store.schema import audience, audience_row, upload
-from campana.store.workbench import IMPORT, Bench, look, rows_of
+from campana.store.workbench import CHANGE, IMPORT, Bench, busy, look, rows_of
 from tests.engine.world import World, sms
 
 pytestmark = pytest.mark.both_databases
@@ -229,6 +229,22 @@ async def test_a_kill_before_the_repetitions_are_looked_at_loses_nobody(desk: De
     assert half.died(desk.world.clock.now())
     assert (await desk.bench()).changes == "drop:not_in_plan"
     assert flags((await desk.change_all("drop", "not_in_plan")).rows) == ["dropped", "not_in_plan", ""]
+
+
+async def test_a_change_whose_process_is_gone_stands_in_nobodys_way_for_long(desk: Desk) -> None:
+    audience_id = (await desk.loaded()).audience.id  # type: ignore[union-attr]
+    now = desk.world.clock.now()
+    await desk.db.run(jobs.start, desk.at.workspace_id, CHANGE, audience_id, now, '"drop:too_short"')  # and then it is killed
+
+    async def stands_in_the_way() -> bool:
+        return await desk.db.read(busy, desk.at.campaign_id, audience_id, desk.world.clock.now())
+
+    assert await stands_in_the_way()
+    with pytest.raises(Unchangeable, match="being changed"):
+        await desk.change(1, "drop")
+    desk.world.clock.advance_to(now + jobs.SILENCE)
+    assert not await stands_in_the_way()
+    await desk.change(1, "drop")
 
 
 async def test_a_change_that_stumbles_says_so_and_is_over(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
