@@ -22,10 +22,11 @@ from campana.channels import twilio_sms, whatsapp
 from campana.clock import VirtualClock
 from campana.core.access import Role
 from campana.core.ids import Id, derived_id
-from campana.store import reports, schema, sessions, users, workspaces
+from campana.store import campaign_list, reports, schema, sessions, users, workspaces
+from campana.store.campaign_list import CampaignLine
 from campana.store.database import Database, create_store_engine
 from campana.store.migrate import migrate
-from campana.store.reports import CampaignLine, FailureLine, Progress
+from campana.store.reports import FailureLine, Progress
 from campana.web.access import COOKIE, hash_of
 from campana.web.app import Actions, Application, Console, Face, create_app, serve
 from campana.web.live import Live, Topic
@@ -233,7 +234,7 @@ class World:
 
     async def read(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """Answers questions about campaigns from the figures, all others from the store."""
-        if function is reports.campaigns:
+        if function is campaign_list.campaigns:
             self.reads += 1
             return list(self.lines) if args[0] == WORKSPACE else []
         if function is reports.progress:

@@ -16,12 +16,12 @@ from campana.core.ids import id_of
 from campana.engine.launch import Refused
 from campana.engine.report import run_csv
 from campana.settings import Settings
-from campana.store import campaigns, reports
+from campana.store import campaign_list, campaigns
 from campana.store.accounts import ensure_workspace
+from campana.store.campaign_list import CampaignLine
 from campana.store.campaigns import RunRow
 from campana.store.database import Database, StoreTrouble, sqlite_path
 from campana.store.migrate import migrate
-from campana.store.reports import CampaignLine
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def reading(settings: Settings) -> Iterator[Database]:
 
 async def _lines(db: Database, settings: Settings) -> list[CampaignLine]:
     workspace_id = await db.run(ensure_workspace, settings.workspace, 0)
-    return await db.read(reports.campaigns, workspace_id)
+    return await db.read(campaign_list.campaigns, workspace_id)
 
 
 async def status(settings: Settings, as_json: bool) -> int:

@@ -15,8 +15,8 @@ from litestar.response import Redirect, Stream
 
 from campana.core.access import Permission
 from campana.core.ids import Id
-from campana.store import reports
-from campana.store.reports import CampaignLine
+from campana.store import campaign_list
+from campana.store.campaign_list import CampaignLine
 from campana.web.access import while_signed_in
 from campana.web.console.page import AnyRequest, Desk, draw, language_of, number, preference
 from campana.web.live import Topic, message, named
@@ -103,7 +103,7 @@ def show(lines: Sequence[CampaignLine], wanted: Wanted) -> Shown:
 
 
 async def _lines(desk: Desk, workspace_id: Id) -> list[CampaignLine]:
-    lines: list[CampaignLine] = await desk.console.read(reports.campaigns, workspace_id, limit=MOST)
+    lines: list[CampaignLine] = await desk.console.read(campaign_list.campaigns, workspace_id, limit=MOST)
     return lines
 
 
