@@ -40,7 +40,7 @@ def _put(c: Connection, workspace_id: Id, run_id: Id, first: int, last: int, sta
         r.flow_id: flow_id(run_id, 0),
         **state,
     }
-    _insert(c, recipient, values)
+    insert_from(c, recipient, values)
 
 
 def _waiting(c: Connection, workspace_id: Id, run_id: Id, first: int, last: int, now: int) -> None:
@@ -74,10 +74,10 @@ def _written_to(c: Connection, workspace_id: Id, run_id: Id, first: int, last: i
         m.sent_at: at,
         m.delivered_at: at,
     }
-    _insert(c, message, values, r.id.between(literal(low, r.id.type), literal(high, r.id.type)))
+    insert_from(c, message, values, r.id.between(literal(low, r.id.type), literal(high, r.id.type)))
 
 
-def _insert(c: Connection, into: Table, values: dict[Any, Any], *where: ColumnElement[bool]) -> None:
+def insert_from(c: Connection, into: Table, values: dict[Any, Any], *where: ColumnElement[bool]) -> None:
     """Puts in what a SELECT of these values finds."""
     cells = [one if isinstance(one, ColumnElement) else literal(one, column.type) for column, one in values.items()]
     c.execute(insert(into).from_select([column.name for column in values], select(*cells).where(*where)))
