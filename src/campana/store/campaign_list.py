@@ -1,4 +1,4 @@
-"""The campaign list: one line a campaign. Small sums of small tables, no big scans."""
+"""The campaign list: one line a campaign, what is being sent, and what was put away. Small sums of small tables."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, select
+import msgspec
+from sqlalchemy import Connection, and_, exists, select, update
 
-from campana.core.campaign import Plan, name_key
 from campana.core.ids import Id
 from campana.core.journey import Outcome
-from campana.store.campaigns import tags_of
-from campana.store.counters import figures
-from campana.store.schema import audience, campaign, campaign_tag, run
+from campana.store import audit
+from campana.store.campaigns import LIVE, tags_of
+from campana.store.counters import figures_named
+from campana.store.drafts import Author
+from campana.store.schema import audience, campaign, run, user
+
+SENT, DELIVERED = "people:sent", "people:delivered"
+REPLIED, FAILED = f"outcome:{Outcome.REPLIED}", f"outcome:{Outcome.UNREACHED}"
+SHOWN = (SENT, DELIVERED, REPLIED, FAILED)
+MOST_SENDING = 200  # runs that the bar sums: whoever sends more than those at once sees the sum of so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +43,31 @@ class CampaignLine:
     replied: int
     failed: int  # people unreached
     zone: str = ""  # in which the start was chosen; empty: it was not chosen
+    owner_id: Id | None = None  # who made it; None on the command line
+    owner: str = ""
+    archived_at: int | None = None
 
 
+class _Step(msgspec.Struct):
+    channel: str
+
+
+class _Plan(msgspec.Struct):
+    steps: tuple[_Step, ...] = ()
+    zone: str = ""
+
+
+PLAN = msgspec.json.Decoder(_Plan)  # of a plan, which may be long, only what a line shows
+_runs = run.alias("runs")
+LATEST = select(_runs.c.id).where(_runs.c.campaign_id == campaign.c.id).order_by(_runs.c.id.desc()).limit(1)
 LINE = (
     select(
         campaign.c.id.label("campaign_id"),
         campaign.c.name,
+        campaign.c.archived_at,
+        campaign.c.owner_id,
+        user.c.name.label("owner_name"),
+        user.c.email.label("owner_email"),
         run.c.id.label("run_id"),
         run.c.status,
         run.c.plan,
@@ -51,42 +77,27 @@ LINE = (
         run.c.started_at,
         run.c.finished_at,
     )
-    .outerjoin(run, run.c.campaign_id == campaign.c.id)
+    .select_from(campaign)
+    .outerjoin(run, run.c.id == LATEST.correlate(campaign).scalar_subquery())
     .outerjoin(audience, and_(audience.c.id == campaign.c.audience_id, run.c.id.is_(None)))
-    .order_by(campaign.c.id.desc(), run.c.id.desc())
+    .outerjoin(user, user.c.id == campaign.c.owner_id)
 )
 
 
-def campaigns(
-    c: Connection,
-    workspace_id: Id,
-    status: str | None = None,
-    tag: str | None = None,
-    search: str | None = None,
-    limit: int = 200,
-) -> list[CampaignLine]:
-    """The campaigns of a workspace with their latest run, newest first; those in a state, with a tag, with words in the name."""
-    statement = LINE.where(campaign.c.workspace_id == workspace_id, campaign.c.archived_at.is_(None))
-    if status == "draft":
-        statement = statement.where(run.c.id.is_(None))
-    elif status:
-        statement = statement.where(run.c.status == status)
-    if tag:
-        tagged = select(campaign_tag.c.campaign_id).where(campaign_tag.c.workspace_id == workspace_id, campaign_tag.c.tag == tag)
-        statement = statement.where(campaign.c.id.in_(tagged))
-    if search:
-        statement = statement.where(campaign.c.name_key.contains(name_key(search), autoescape=True))
-    latest: dict[Id, Any] = {}
-    for row in c.execute(statement.limit(limit)):
-        latest.setdefault(row.campaign_id, row)
-    figures_of = figures(c, [row.run_id for row in latest.values() if row.run_id is not None])
-    tags = tags_of(c, latest)
-    return [line_of(row, figures_of.get(row.run_id, Counter()), tags[row.campaign_id]) for row in latest.values()]
+def campaigns(c: Connection, workspace_id: Id, limit: int = 200, archived: bool = False) -> list[CampaignLine]:
+    """The campaigns of a workspace with their latest run, the newest first; with `archived`, those after all others."""
+    found = LINE.where(campaign.c.workspace_id == workspace_id)
+    if not archived:
+        found = found.where(campaign.c.archived_at.is_(None))
+    rows = c.execute(found.order_by(campaign.c.archived_at.is_not(None), campaign.c.id.desc()).limit(limit)).all()
+    counts = figures_named(c, [row.run_id for row in rows if row.run_id is not None], SHOWN)
+    tags = tags_of(c, [row.campaign_id for row in rows])
+    return [line_of(row, counts.get(row.run_id, Counter()), tags[row.campaign_id]) for row in rows]
 
 
 def line_of(row: Any, counts: Counter[str], tags: Sequence[str]) -> CampaignLine:
     """The line that a row of LINE and the figures of its run make."""
-    plan = Plan.model_validate_json(row.plan) if row.plan else Plan(steps=())
+    plan = PLAN.decode(row.plan) if row.plan else _Plan()
     return CampaignLine(
         campaign_id=row.campaign_id,
         run_id=row.run_id,
@@ -98,9 +109,60 @@ def line_of(row: Any, counts: Counter[str], tags: Sequence[str]) -> CampaignLine
         started_at=row.started_at,
         finished_at=row.finished_at,
         people=row.offered or row.of_draft or 0,
-        sent=counts["people:sent"],
-        delivered=counts["people:delivered"],
-        replied=counts[f"outcome:{Outcome.REPLIED}"],
-        failed=counts[f"outcome:{Outcome.UNREACHED}"],
+        sent=counts[SENT],
+        delivered=counts[DELIVERED],
+        replied=counts[REPLIED],
+        failed=counts[FAILED],
         zone=plan.zone,
+        owner_id=row.owner_id,
+        owner=row.owner_name or row.owner_email or "",
+        archived_at=row.archived_at,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What a workspace is sending at this moment, summed."""
+
+    campaigns: int
+    sent: int
+    people: int
+    only: Id | None  # the campaign, when it is one
+
+
+def sending(c: Connection, workspace_id: Id) -> Sending:
+    """How many campaigns are being sent, and how far they are."""
+    wanted = (run.c.status == "sending", run.c.workspace_id == workspace_id)
+    rows = c.execute(select(run.c.id, run.c.campaign_id, run.c.offered).where(*wanted).limit(MOST_SENDING)).all()
+    counts = figures_named(c, [row.id for row in rows], (SENT,))
+    campaign_ids = {row.campaign_id for row in rows}
+    return Sending(
+        len(campaign_ids),
+        sum(count[SENT] for count in counts.values()),
+        sum(row.offered for row in rows),
+        next(iter(campaign_ids)) if len(campaign_ids) == 1 else None,
+    )
+
+
+def archive(c: Connection, workspace_id: Id, campaign_id: Id, author: Author, now: int) -> bool:
+    """A campaign that is over is put away; False when it is not over, put away already, or unknown."""
+    of_it = run.c.campaign_id == campaign.c.id
+    over = exists().where(of_it) & ~exists().where(of_it, run.c.status.in_(LIVE))
+    return _put(c, workspace_id, campaign_id, author, now, campaign.c.archived_at.is_(None) & over, now, "campaign.archived")
+
+
+def restore(c: Connection, workspace_id: Id, campaign_id: Id, author: Author, now: int) -> bool:
+    """A campaign that was put away is in the list again; False when it was not."""
+    put_away = campaign.c.archived_at.is_not(None)
+    return _put(c, workspace_id, campaign_id, author, now, put_away, None, "campaign.restored")
+
+
+def _put(
+    c: Connection, workspace_id: Id, campaign_id: Id, author: Author, now: int, where: Any, archived_at: int | None, what: str
+) -> bool:
+    mine = (campaign.c.workspace_id == workspace_id, campaign.c.id == campaign_id)
+    changed = update(campaign).where(*mine, where).values(archived_at=archived_at).returning(campaign.c.name)
+    name = c.scalar(changed)
+    if name is not None:
+        audit.note(c, workspace_id, author.user_id, author.who, what, name, now, campaign_id, address=author.address)
+    return name is not None

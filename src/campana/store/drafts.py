@@ -74,7 +74,7 @@ def create(
         tried = name if number == 1 else f"{name} {number}"
         definition = draft.model_dump_json(by_alias=True)
         campaign_id, number = campaigns.create(c, workspace_id, tried, ONE_TIME, definition, (), now), number + 1
-    values = {"audience_id": audience_id, "changed_by": author.user_id, "changed_at": now}
+    values = {"audience_id": audience_id, "owner_id": author.user_id, "changed_by": author.user_id, "changed_at": now}
     c.execute(update(campaign).where(campaign.c.id == campaign_id).values(**values))
     audit.note(c, workspace_id, author.user_id, author.who, "campaign.made", tried, now, campaign_id, address=author.address)
     return campaign_id
