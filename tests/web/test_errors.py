@@ -112,6 +112,27 @@ async def test_what_nobody_knows_is_told_in_general_and_what_is_no_code_is_not_t
     assert "<script>x" not in nasty.text
 
 
+FOLLOWS = [
+    ("whatsapp/131026", "The next fallback takes its turn."),
+    ("whatsapp/131000", "tried once more. If it still fails, the next fallback"),
+    ("whatsapp/131048", "after an hour. If it still fails, the next fallback"),
+    ("whatsapp/133008", "after an hour. If it still fails, the sender is paused"),
+    ("whatsapp/131064", "a day later, twice at most. If it still fails"),
+    ("whatsapp/132000", "The step stops for everybody"),
+    ("whatsapp/190", "The sender is paused so that nobody else meets this"),
+    ("twilio_sms/20429", "longer and longer pauses. If it still fails"),
+    ("twilio_sms/20500", "nothing is sent again before that is known."),
+    ("twilio_sms/21610", "gets nothing more on this channel"),
+    ("twilio_sms/21266", "It ends for this person"),
+]
+
+
+@pytest.mark.parametrize(("path", "words"), FOLLOWS)
+async def test_what_the_campaign_does_is_told(http: httpx.AsyncClient, path: str, words: str) -> None:
+    told = words_of(await http.get(f"{HOME}/{path}")).partition("What the campaign does")[2].partition("In technical words")[0]
+    assert words in told
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
