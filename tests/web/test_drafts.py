@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from campana.core.draft import Draft
 from campana.core.ids import id_of
 from campana.store import audit, drafts
-from campana.web.app import create_app
-
-_spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1] / "browser" / "world.py")
-worlds: Any = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
+from tests.web.front import client, pressed, worlds
 
 ANA = drafts.Author(None, "ana@example.com")
-
-
-@pytest.fixture
-async def world():
-    world = worlds.World()
-    yield world
-    world.close()
-
-
-def client(world, who="owner") -> httpx.AsyncClient:
-    """Asks the application over the world's store, signed in as somebody."""
-    app = create_app(replace(world.console(), read=world.db.read, write=world.db.run))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost", cookies={worlds.COOKIE: worlds.token(who)})
-
-
-async def pressed(http, path, on="/campaigns"):
-    """The answer to a form of a page."""
-    page = await http.get(on)
-    token = re.search(r'name="_csrf_token" value="(\w{64,})"', page.text)
-    return await http.post(path, data={"_csrf_token": token[1] if token else ""})
 
 
 async def made(world, name="Spring survey", workspace=worlds.WORKSPACE):

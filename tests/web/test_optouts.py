@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from campana.core.ids import new_id
 from campana.store import audit, suppressions
-from campana.web.app import create_app
 from campana.web.console.optouts import HERE, MOST, PAGE, read
-
-_spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1] / "browser" / "world.py")
-worlds: Any = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
-
-
-@pytest.fixture
-async def world():
-    world = worlds.World()
-    yield world
-    world.close()
-
-
-def client(world, who="owner") -> httpx.AsyncClient:
-    app = create_app(replace(world.console(), read=world.db.read, write=world.db.run))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost", cookies={worlds.COOKIE: worlds.token(who)})
+from tests.web import front
+from tests.web.front import client, worlds
 
 
 async def pressed(http, path=HERE, **form):
-    page = await http.get("/campaigns")
-    token = re.search(r'name="_csrf_token" value="(\w{64,})"', page.text)
-    return await http.post(path, data={"_csrf_token": token[1] if token else "", **form})
+    return await front.pressed(http, path, **form)
 
 
 async def known(world, workspace=None):
