@@ -346,3 +346,19 @@ async def test_odd_numbers_break_no_page(http, studio, odd):
         assert (await http.post(page, data=typed)).status_code < 500
     for page in (f"/campaigns?page={odd}", f"{studio.home}/audience?from={odd}&edit={odd}&until={odd}&done=save:{odd}"):
         assert (await http.get(page)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "told"),
+    [
+        ("Hi {name}", "en", "“{name}” has single braces and is sent as it stands. For the column write {{name}}."),
+        ("Hi {name}", "es", "“{name}” tiene llaves simples y se envía tal cual."),
+        ("Hi {{name", "pt_BR", "“{{name” abre um campo que não é fechado e é enviado como está."),
+        ("{{plan}}", "es", "El texto está vacío para esta persona."),
+        ("{{name}}" + "x" * 1700, "pt_BR", "O texto tem 1.705 caracteres para esta pessoa; 1.600 são possíveis."),
+    ],
+)
+async def test_what_a_channel_says_of_a_text_is_said_in_the_readers_language(http, studio, text, language, told):
+    await built(http, studio, text)
+    http.cookies.set("lang", language)
+    assert told in words((await http.get(f"{studio.home}/journey?as=2")).text)

@@ -101,7 +101,12 @@ class Content:
 
 
 class UnfitContent(ValueError):
-    """A step that this channel cannot carry. The sentence says what to change."""
+    """A step that this channel cannot carry. The sentence says what to change; `why` is its code for pages, with what theirs
+    names."""
+
+    def __init__(self, sentence: str, **why: Any) -> None:
+        super().__init__(sentence)
+        self.why = why
 
 
 Render = Callable[[Mapping[str, str]], Rendered]

@@ -155,9 +155,10 @@ def compile_content(content: Content, template: VendorTemplate | None) -> Render
         if not text.isascii():
             text = SURROGATES.sub("\ufffd", text)  # half a character cannot be sent
         if not text or text.isspace():
-            return Rendered(problem="The text is empty for this person.")
+            return Rendered(problem="The text is empty for this person.", why={"code": "text_empty"})
         if len(text) > LIMIT:
-            return Rendered(problem=f"The text has {len(text)} characters for this person; SMS takes {LIMIT}.")
+            words = f"The text has {len(text)} characters for this person; SMS takes {LIMIT}."
+            return Rendered(problem=words, why={"code": "text_long", "characters": len(text), "most": LIMIT})
         return Rendered(text, {"text": text}, count(text).segments)
 
     return render

@@ -221,10 +221,12 @@ def _parts(label: str, template: VendorTemplate) -> dict[str, Part]:
     try:
         parts = msgspec.convert(template.components, list[Part])
     except UNREADABLE as error:
-        raise UnfitContent(f"{label} has a form that Campana cannot read. Choose another.") from error
+        raise UnfitContent(f"{label} has a form that Campana cannot read. Choose another.", code="template_form") from error
     found = {part.type.upper(): part for part in parts}
     if strange := sorted(found.keys() - {"HEADER", "BODY", "FOOTER", "BUTTONS"}):
-        raise UnfitContent(f"{label} has a part {strange[0]}, which Campana cannot fill. Choose another.")
+        raise UnfitContent(
+            f"{label} has a part {strange[0]}, which Campana cannot fill. Choose another.", code="template_part", part=strange[0]
+        )
     return found
 
 
@@ -266,7 +268,11 @@ def _header_places(label: str, header: Part | None, named: bool) -> list[Place]:
     if kind == "TEXT":
         return _text_places("header", "header.", header, named)
     if kind not in MEDIA:
-        raise UnfitContent(f"{label} has a header of the kind {kind}, which Campana cannot fill. Choose another.")
+        raise UnfitContent(
+            f"{label} has a header of the kind {kind}, which Campana cannot fill. Choose another.",
+            code="template_part",
+            part=kind,
+        )
     word = MEDIA[kind]
     return [Place(f"header.{word}", word, (("type", "header"),), _media_parameter(word), limit=2000, link=True, part="media")]
 
@@ -293,7 +299,11 @@ def _button_places(label: str, part: Part | None) -> list[Place]:
         elif kind == "COPY_CODE":
             places.append(Place(key, key, head, _coupon, limit=20, part="code", number=index + 1))
         elif kind not in NEEDS_NOTHING:
-            raise UnfitContent(f"{label} has a button of the kind {kind}, which Campana cannot fill. Choose another.")
+            raise UnfitContent(
+                f"{label} has a button of the kind {kind}, which Campana cannot fill. Choose another.",
+                code="template_part",
+                part=kind,
+            )
     return places
 
 
@@ -324,7 +334,7 @@ def _place_of(label: str, places: Sequence[Place], name: str) -> Place:
 def _value(label: str, place: Place, text: str) -> TextTemplate:
     compiled = compile_text(text)
     if not compiled.fields and (problem := _problem(place, _clean(text))):
-        raise UnfitContent(f"{label} cannot be filled: {problem}")
+        raise UnfitContent(f"{label} cannot be filled: {problem}", **_why(place, _clean(text)))
     return compiled
 
 
@@ -347,6 +357,16 @@ def _problem(place: Place, value: str) -> str | None:
     if place.link and not LINK.fullmatch(value):
         return f"The template's field {place.key!r} takes a link that begins with https://, not {value[:60]!r}."
     return None
+
+
+def _why(place: Place, value: str) -> dict[str, Any]:
+    """The same problem as pages say it."""
+    field = {"part": place.part, "name": str(place.number or place.bare)}
+    if not value or value.isspace():
+        return {"code": "value_empty", **field}
+    if len(value) > place.limit:
+        return {"code": "value_long", **field, "characters": len(value), "most": place.limit}
+    return {"code": "value_no_link", **field}
 
 
 class _Readable:
@@ -390,7 +410,7 @@ def _renderer(template: VendorTemplate, filled: Sequence[tuple[Place, TextTempla
         for place, text_of in places:
             value = _clean(text_of(values))
             if (not value or len(value) > place.limit or place.link) and (problem := _problem(place, value)):
-                return Rendered(problem=problem)
+                return Rendered(problem=problem, why=_why(place, value))
             cleaned.append(value)
         pieces = pieces_of()
         for piece, number in gaps:

@@ -54,6 +54,7 @@ class Rendered(Struct, frozen=True, gc=False):
     content: Mapping[str, Any] = {}  # what the channel's build_request needs; plain JSON
     segments: int = 1
     problem: str | None = None
+    why: Mapping[str, Any] = {}  # the problem as pages say it: its code, and what their sentence names
 
 
 class Outgoing(Struct, frozen=True, gc=False):

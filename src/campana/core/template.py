@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
 
 FIELD = re.compile(r"\{\{\s*([^{}\s](?:[^{}\r\n]*[^{}\s])?)\s*\}\}|\$\{\s*([^{}\s](?:[^{}\r\n]*[^{}\s])?)\s*\}")
 EMPTY = re.compile(r"\{\{\s*\}\}|\$\{\s*\}")
@@ -84,18 +85,25 @@ def duplicate_columns(columns: Iterable[str]) -> list[str]:
     return doubles
 
 
-def suspicious(text: str) -> list[str]:
-    """One sentence for each pair of braces that looks like a field but is none and will be sent as it stands."""
+class Suspicion(NamedTuple):
+    """Braces that look like a field but are none, and are sent as they stand."""
+
+    code: Literal["no_name", "single_braces", "not_closed", "not_opened"]
+    found: str
+    name: str = ""  # of the column that may be meant
+
+
+def suspicious(text: str) -> list[Suspicion]:
+    """Each pair of braces that looks like a field but is none and will be sent as it stands."""
     rest = FIELD.sub("\n", text)
-    told = [f"'{found[0]}' names no column. Write the column between the braces: {{{{name}}}}." for found in EMPTY.finditer(rest)]
+    told = [Suspicion("no_name", found[0]) for found in EMPTY.finditer(rest)]
     rest = EMPTY.sub("\n", rest)
     for found in SINGLE.finditer(rest):
         if rest[max(0, found.start() - 1)] not in "${" and rest[found.end() : found.end() + 1] != "}":
-            told.append(f"'{found[0]}' has single braces and is sent as it stands. For the column write {{{{{found[1]}}}}}.")
+            told.append(Suspicion("single_braces", found[0], found[1]))
     for found in OPENED.finditer(rest):
-        opening = found[0].strip()
-        told.append(f"'{opening}' opens a field that is not closed and is sent as it stands. Write {{{{name}}}} or ${{name}}.")
+        told.append(Suspicion("not_closed", found[0].strip()))
     if not OPENED.search(rest):
         for found in CLOSED.finditer(rest):
-            told.append(f"'{found[0].strip()}' closes a field that was not opened and is sent as it stands. Write {{{{name}}}}.")
+            told.append(Suspicion("not_opened", found[0].strip()))
     return told

@@ -239,7 +239,7 @@ def back_to_draft(c: Connection, workspace_id: Id, campaign_id: Id, author: Auth
 
 def _unfit(step: Step, error: UnfitContent) -> Refused:
     sentence = f"The {step.kind.replace('_', '-')} message cannot be sent: {error}"
-    return Refused(sentence, blocker("unfit", Where.JOURNEY, "journey", words=str(error)))
+    return Refused(sentence, blocker("unfit", Where.JOURNEY, "journey", words=str(error), why=error.why))
 
 
 def _add_run(

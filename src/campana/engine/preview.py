@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from campana.channels.contract import Channel, Content, Render, TemplateField, UnfitContent, VendorTemplate
 from campana.core import segments
@@ -105,7 +106,7 @@ def _with_text(sheet: Sheet, columns: Sequence[str]) -> Sheet:
     if len(text) > LONGEST:
         return replace(sheet, findings=(_too_long(text, where),))
     findings = _unknown([text], columns, where)
-    findings += [warning("suspicious", Where.JOURNEY, where, words=words) for words in suspicious(text)]
+    findings += [warning(one.code, Where.JOURNEY, where, found=one.found, name=one.name) for one in suspicious(text)]
     return _compiled(sheet, findings, sheet.content, where)
 
 
@@ -133,7 +134,7 @@ def _filled(sheet: Sheet, columns: Sequence[str], where: str) -> Sheet:
     try:
         fields, buttons = told.fields(sheet.template), told.buttons(sheet.template)
     except UnfitContent as error:
-        return replace(sheet, findings=(blocker("unfit", Where.JOURNEY, where, words=str(error)),))
+        return replace(sheet, findings=(blocker("unfit", Where.JOURNEY, where, words=str(error), why=error.why),))
     sheet = replace(sheet, fields=fields, buttons=buttons)
     content = sheet.content
     known = {one.key for one in fields}
@@ -168,7 +169,7 @@ def _compiled(sheet: Sheet, findings: Sequence[Finding], content: Content, where
     try:
         return replace(sheet, findings=tuple(findings), render=sheet.channel.compile(content, sheet.template))
     except UnfitContent as error:
-        return replace(sheet, findings=(*findings, blocker("unfit", Where.JOURNEY, where, words=str(error))))
+        return replace(sheet, findings=(*findings, blocker("unfit", Where.JOURNEY, where, words=str(error), why=error.why)))
 
 
 def templates_of(choices: Choices, sender: SenderChoice | None) -> list[VendorTemplate]:
@@ -188,6 +189,7 @@ class Shown:
     text: str = ""
     skipped: str = ""
     words: str = ""  # with `problem`: the channel's
+    why: Mapping[str, Any] = field(default_factory=dict)  # the same in codes, where the channel has them
     empty: Sequence[str] = ()  # columns of the text that are empty for this person
     count: Segments | None = None  # where the channel counts parts
 
@@ -201,7 +203,7 @@ def shown(sheet: Sheet, person: Person) -> Shown | None:
     rendered = sheet.render(person.cells)
     empty = empty_columns(sheet, person.cells)
     if rendered.problem:
-        return Shown(skipped="problem", words=rendered.problem, empty=empty)
+        return Shown(skipped="problem", why=rendered.why, words=rendered.problem, empty=empty)
     return Shown(rendered.text, empty=empty, count=counted(sheet.channel, rendered))
 
 
