@@ -87,7 +87,7 @@ def test_people_are_invited_changed_and_removed(page: Page):
     page.get_by_label("What").select_option(label="Role changed")
     page.get_by_role("button", name="Filter").click()
     expect(page.get_by_role("row")).to_have_count(2)
-    expect(page.get_by_role("row", name="viewer@example.com")).to_contain_text("to: editor")
+    expect(page.get_by_role("row", name="viewer@example.com")).to_contain_text("From Viewer to Editor.")
 
 
 def test_the_second_step_is_set_up_from_the_page(page: Page, world):
@@ -98,6 +98,21 @@ def test_the_second_step_is_set_up_from_the_page(page: Page, world):
     page.get_by_label("Code of 6 digits").fill(pyotp.TOTP(secret).at(world.console().clock.now() // 1_000_000))
     page.keyboard.press("Enter")
     expect(page.get_by_text("From now on the sign-in asks for a code.")).to_be_visible()
+    expect(page.get_by_label("Recovery codes", exact=True)).to_have_value(re.compile(r"^(\w{4}(-\w{4}){3}\n?){10}$"))
+    page.reload()
+    expect(page.get_by_text("10 recovery codes are left")).to_be_visible()
+    expect(page.get_by_label("Recovery codes", exact=True)).to_have_count(0)
+
+
+def test_the_last_owner_is_told_at_their_own_row(page: Page, faults):
+    faults.allowed.append("409")
+    page.goto("/settings/people")
+    row = page.get_by_role("row", name="Owner Example")
+    row.get_by_label("Role of Owner Example").select_option("viewer")
+    row.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_be_focused()
+    expect(row.get_by_text("keeps at least one owner")).to_be_visible()
+    expect(row.get_by_label("Role of Owner Example")).to_have_value("viewer")
 
 
 def test_a_workspace_is_made_and_switched(page: Page):
