@@ -205,7 +205,7 @@ async def test_the_vendor_says_whether_credentials_are_good(world: World, hook: 
     assert wrong.reached
     assert wrong.words.endswith(")")  # the vendor's code beside the words
     await note_verdict(world.house, account, wrong)
-    assert "does not accept the credentials" in (await card(world, account)).last_error
+    assert (await card(world, account)).trouble == ("refused", wrong.words)
     world.unreachable.add("vendors.test")
     away = await check(world.house, account.channel, account.settings)
     assert (away.good, away.reached) == (False, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Connection, select
@@ -13,11 +14,16 @@ from campana.channels.contract import VendorTemplate
 from campana.channels.registry import channels
 from campana.core.access import Role
 from campana.core.ids import new_id
+from campana.core.preflight import StepFacts
+from campana.engine.accounts import hear
 from campana.standin.faults import Fault, Faults, Rule
 from campana.standin.numbers import person_of
-from campana.store import accounts, audit, integrations, senders, suppressions, templates, workspaces
+from campana.store import accounts, audit, integrations, senders, suppressions, templates, trials, workspaces
+from campana.store.choices import SenderChoice
+from campana.store.integrations import Heard
 from campana.store.schema import integration
-from campana.web.console.senders import read_facts
+from campana.web.console.review_view import loads
+from campana.web.console.senders import country_of, international, read_facts
 from campana.web.console.trials import example_of
 from tests.web.vendors_world import Place, place
 
@@ -74,7 +80,8 @@ async def test_wrong_credentials_are_refused_in_the_vendors_words_and_nothing_ty
     admin = here.visitor()
     page = await admin.connect("twilio_sms", {**here.twilio, "auth_token": "a-wrong-token"}, name="My shop")
     assert page.status_code == 422
-    assert "Twilio SMS refuses it:" in page.text
+    assert "Twilio SMS refuses it." in page.text
+    assert 'Twilio SMS said: <q lang="en">' in page.text
     assert "(20003)" in page.text
     assert 'aria-describedby="setting-auth_token-error setting-auth_token-hint"' in page.text
     assert 'value="My shop"' in page.text
@@ -110,7 +117,8 @@ async def test_a_vendor_that_is_down_is_told_apart_and_one_may_save_all_the_same
     page = await admin.post("/integrations/connect/twilio_sms", {"name": "shop", "unchecked": "yes", **given})
     assert page.status_code == 200
     [card] = await here.cards()
-    assert "without a check" in (card.last_error or "")
+    assert card.trouble[0] == "unchecked"
+    assert "It was saved without a check" in page.text
     assert "Needs attention" in page.text
     page = await admin.post(f"/integrations/{card.id.hex()}/check")
     assert "The check failed." in page.text
@@ -334,13 +342,134 @@ async def test_a_test_message_goes_to_the_phone_and_the_vendors_answer_is_shown(
     assert (taken.to, "Hi Ana, our Fall Sale is on! Use code FALL25" in taken.text) == (person_of(ANA), True)
     for wrong in ({"to": "2125550101"}, {"sender": "0" * 32}, {"template": "nothing en"}):
         assert (await admin.post(f"{home}/test", {**given, **wrong})).status_code == 422
-    facts = (here.installation.workspace_id, [ANA], "whatsapp", house.clock.now(), "rule", "proof")
+    assert "WhatsApp took the message to +12125550101" in (await admin.post(f"{home}/test", given)).text  # pressed twice
+    bruno = "+12125550102"
+    facts = (here.installation.workspace_id, [bruno], "whatsapp", house.clock.now(), "rule", "proof")
     await house.db.run(suppressions.suppress, *facts)
-    assert "asked not to be written to" in (await admin.post(f"{home}/test", given)).text
+    assert "asked not to be written to" in (await admin.post(f"{home}/test", {**given, "to": bruno})).text
     assert len([one for one in here.standin.lines if one.kind == "accepted"]) == 1
     log = await house.db.read(audit.entries, here.installation.workspace_id, what="integration.tested")
     assert [one.details["taken"] for one in log] == [False, True]
     assert ANA not in str(log)
+
+
+async def test_test_messages_are_limited_for_the_whole_workspace(here: Place) -> None:
+    admin, house = here.visitor(), here.installation.house
+    await admin.connect("twilio_sms", here.twilio)
+    [card] = await here.cards()
+    home = f"/integrations/{card.id.hex()}"
+    await admin.get(f"{home}/senders/new")
+    await admin.post(f"{home}/senders/new", {"name": "clinic", "address": NUMBER, "rate": "1"})
+    [line] = await house.db.read(senders.of_workspace, here.installation.workspace_id, house.clock.now())
+    for number in range(trials.MOST):
+        await house.db.run(trials.begin, here.installation.workspace_id, bytes([number]), house.clock.now())
+    given = {"sender": line.id.hex(), "to": ANA, "text": "Kept as it was typed"}
+    page = await admin.post(f"{home}/test", given)
+    assert (page.status_code, "20 test messages in ten minutes" in page.text) == (429, True)
+    assert "Kept as it was typed" in page.text
+    assert [one for one in here.standin.lines if one.kind == "accepted"] == []
+    assert await house.db.read(audit.entries, here.installation.workspace_id, what="integration.tested") == []
+
+
+async def test_refused_webhooks_stand_on_the_card_until_a_good_one_comes(here: Place) -> None:
+    admin, house = here.visitor(), here.installation.house
+    await admin.connect("whatsapp", here.whatsapp)
+    [card] = await here.cards()
+    home = f"/integrations/{card.id.hex()}"
+    await house.db.run(integrations.heard, [Heard(card.hook, False, 12, house.clock.now(), house.clock.now())])
+    page = await admin.get(home)
+    assert ("Needs attention" in page.text, "so far: 12" in page.text, "“App secret”" in page.text) == (True, True, True)
+    assert "so far: 12" in (await admin.get("/integrations")).text
+    await hear(house, [Heard(card.hook, True)])
+    assert "so far" not in (await admin.get("/integrations")).text
+
+
+async def test_a_forged_webhook_reaches_the_card(here: Place) -> None:
+    admin = here.visitor()
+    await admin.connect("whatsapp", here.whatsapp)
+    [card] = await here.cards()
+    assert (await admin.client.post(f"/hooks/{card.hook}", content=b"{}")).status_code == 403
+    await here.installation.gateway.close()  # writes down what it heard
+    assert [one.refused for one in await here.cards()] == [1]
+
+
+async def test_an_account_that_is_off_can_be_deleted(here: Place) -> None:
+    admin = here.visitor()
+    await admin.connect("twilio_sms", here.twilio)
+    [card] = await here.cards()
+    home = f"/integrations/{card.id.hex()}"
+    await admin.get(f"{home}/senders/new")
+    await admin.post(f"{home}/senders/new", {"name": "clinic", "address": NUMBER, "rate": "1"})
+    page = await admin.get(home)
+    assert f'action="{home}/delete"' not in page.text
+    assert (await admin.post(f"{home}/delete")).status_code == 409  # it is on
+    await admin.get(home)
+    page = await admin.post(f"{home}/off")
+    assert "Delete “shop”?" in page.text
+    page = await admin.get(home)
+    gone = await admin.post(f"{home}/delete")
+    assert "The integration is deleted." in gone.text
+    assert await here.cards() == []
+    assert (await admin.get(home)).status_code == 404
+    assert card.id not in here.installation.house.accounts
+    assert (await admin.client.post(f"/hooks/{card.hook}", content=b"{}")).status_code == 404
+    log = await here.installation.house.db.read(audit.entries, here.installation.workspace_id, what="integration.removed")
+    assert [(one.who, one.about) for one in log] == [("admin@example.com", "shop")]
+    await admin.connect("twilio_sms", here.twilio)
+    assert [one.name for one in await here.cards()] == ["shop"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "kept"),
+    [
+        ("(501) 712-2661", "US", NUMBER),
+        ("+1 501 712-2661", "", NUMBER),
+        ("11 98765-4321", "BR", "+5511987654321"),
+        ("011 98765-4321", "BR", "+5511987654321"),
+        ("(501) 712-2661", "", None),
+        ("501 712-2661", "BR", None),
+        ("12345", "US", "12345"),  # a short code
+        ("CLINIC", "US", "CLINIC"),
+        ("MG" + "0" * 32, "US", "MG" + "0" * 32),
+    ],
+)
+def test_a_number_is_kept_in_its_international_form(typed: str, country: str, kept: str | None) -> None:
+    assert international(channels()["twilio_sms"], typed, country) == kept
+    assert international(channels()["whatsapp"], typed, country) == typed  # it has ids, and no numbers
+
+
+@pytest.mark.parametrize(("zone", "country"), [("America/Sao_Paulo", "BR"), ("UTC", ""), ("Mars/Olympus", "")])
+def test_the_country_of_a_workspace_is_that_of_its_zone(zone: str, country: str) -> None:
+    assert country_of(zone) == country
+
+
+async def test_a_senders_form_takes_a_national_number_and_its_own_weight(here: Place) -> None:
+    admin, house = here.visitor(), here.installation.house
+    await admin.connect("twilio_sms", here.twilio)
+    [card] = await here.cards()
+    home = f"/integrations/{card.id.hex()}"
+    await admin.get(f"{home}/senders/new")
+    given = {"name": "clinic", "address": "(501) 712-2661", "rate": "2", "weight": "messages", "daily_limit": "500"}
+    page = await admin.post(f"{home}/senders/new", given | {"country": "BR"})
+    assert (page.status_code, "not a phone number of the country chosen" in page.text) == (422, True)
+    assert 'value="(501) 712-2661"' in page.text
+    assert '<option value="BR" selected>' in page.text
+    page = await admin.post(f"{home}/senders/new", given | {"country": "US"})
+    assert (page.status_code, "2 messages a second" in page.text, "0 of 500 messages today" in page.text) == (200, True, True)
+    [line] = await house.db.read(senders.of_workspace, here.installation.workspace_id, house.clock.now())
+    assert (line.address, line.weight) == (NUMBER, "messages")
+    page = await admin.get(f"{home}/senders/{line.id.hex()}")
+    assert '<option value="messages" selected>' in page.text
+    page = await admin.post(f"{home}/senders/{line.id.hex()}", {"name": "clinic", "address": NUMBER, "rate": "2", "weight": ""})
+    assert "2 segments a second" in page.text
+
+
+def test_the_review_counts_what_the_sender_counts() -> None:
+    facts = StepFacts("one", "SMS", first=10, first_segments=30)
+    for weight, expected in ((None, 30), ("segments", 30), ("messages", 10)):
+        sender = SenderChoice(b"s", "s", NUMBER, "twilio_sms", b"i", "i", True, 1.0, None, None, None, weight)
+        sheet = SimpleNamespace(step=SimpleNamespace(key="one", sender="s"), channel=channels()["twilio_sms"], sender=sender)
+        assert [load.weight for load in loads([sheet], {"one": facts})] == [expected]  # type: ignore[list-item]
 
 
 # --- who may --------------------------------------------------------------------------------------------------------------

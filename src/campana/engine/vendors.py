@@ -26,16 +26,22 @@ log = structlog.get_logger("campana.vendors")
 
 
 class VendorRefuses(RuntimeError):
-    """A vendor cannot be reached, or does not know our credentials; the sentence says what to check."""
+    """A vendor cannot be reached, or does not know our credentials; the sentence says what to check, `why` what it said."""
+
+    why = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a vendor says of something. `reached` is False when it said nothing at all; `words` are for people."""
+    """What a vendor says of something. `reached` is False when it said nothing at all; `words` are for people.
+
+    `ours` names the reason when the vendor was not asked: opted_out, unfit, form, or not_theirs for an address it does not have.
+    """
 
     good: bool
     words: str = ""
     reached: bool = True
+    ours: str = ""
 
 
 def _words(channel: Channel, answer: Response) -> str:
@@ -64,14 +70,15 @@ async def check_address(house: House, account: Account, address: str) -> Verdict
     """
     senders = account.channel.senders
     if problem := senders.problem(address):
-        return Verdict(False, problem)
+        return Verdict(False, problem, ours="form")
     request = senders.request(account.settings, address)
     if request is None:
         return Verdict(True)
     answer = await house.exchange(request, house.boottime() + CALL_TIMEOUT)
     if not isinstance(answer, Response) or answer.code != 200 or senders.knows(answer, address) is not False:
         return Verdict(True, reached=isinstance(answer, Response))
-    return Verdict(False, f"{account.channel.label} says that {address} does not belong to this account.")
+    words = f"{account.channel.label} says that {address} does not belong to this account."
+    return Verdict(False, words, ours="not_theirs")
 
 
 async def check_accounts(house: House, workspace_id: Id, kinds: Collection[str]) -> None:
@@ -146,9 +153,11 @@ async def _all_templates(house: House, account: Account, listing: Templates) -> 
 
 
 def _unread(account: Account, why: str) -> VendorRefuses:
-    return VendorRefuses(
+    refusal = VendorRefuses(
         f"The templates of the integration {account.name!r} could not be read: {why}. Try again in a moment. Nothing was sent."
     )
+    refusal.why = why
+    return refusal
 
 
 # --- a test message ---------------------------------------------------------------------------------------------------------
@@ -170,13 +179,13 @@ async def try_out(
     channel = account.channel
     barred = await house.db.read(suppressions.among, account.workspace_id, {to})
     if barred & {(to, channel.suppresses), (to, suppressions.ALL)}:
-        return Verdict(False, "This person asked not to be written to; nothing was sent.")
+        return Verdict(False, "This person asked not to be written to; nothing was sent.", ours="opted_out")
     try:
         rendered = channel.compile(content, template)(values or {})
     except UnfitContent as error:
-        return Verdict(False, str(error))
+        return Verdict(False, str(error), ours="unfit")
     if rendered.problem:
-        return Verdict(False, rendered.problem)
+        return Verdict(False, rendered.problem, ours="unfit")
     now = house.clock.now()
     message = Outgoing(new_id(now), sender, to, rendered.content, house.hook_url(account.hook), now)
     answer = await house.exchange(channel.build_request(account.settings, [message]), house.boottime() + CALL_TIMEOUT)
@@ -190,6 +199,5 @@ async def try_out(
 
 async def note_verdict(house: House, account: Account, verdict: Verdict) -> None:
     """The account's card tells what the vendor said of the credentials."""
-    label = account.channel.label
-    words = f"{label} does not accept the credentials: {verdict.words}" if verdict.reached else f"Not reached: {verdict.words}"
-    await house.db.run(integrations.checked, account.id, house.clock.now(), None if verdict.good else words)
+    trouble = integrations.trouble("refused" if verdict.reached else "not_reached", verdict.words)
+    await house.db.run(integrations.checked, account.id, house.clock.now(), None if verdict.good else trouble)

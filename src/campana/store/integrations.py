@@ -20,6 +20,11 @@ NOTHING = b""  # instead of credentials: somebody must enter them
 HEARD_WELL: dict[str, Any] = {"refused": 0, "refused_since": None, "refused_at": None}
 
 
+def trouble(word: str, words: str = "") -> str:
+    """What is wrong with an account, as it is kept: a word that pages have a sentence for, and what was said to us."""
+    return f"{word}\n{words}"
+
+
 class NameTaken(ValueError):
     """Another one of the workspace has that name; the sentence says which."""
 
@@ -52,6 +57,12 @@ class Card:
     last_error: str | None
     refused: int = 0  # webhooks, since the last good one
     refused_since: int | None = None
+
+    @property
+    def trouble(self) -> tuple[str, str]:
+        """What is wrong: a word of ours, "" for what the vendor told by itself, and what was said to us."""
+        word, _, words = (self.last_error or "").rpartition("\n")
+        return word, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +182,7 @@ def checked(c: Connection, integration_id: Id, now: int, trouble: str | None) ->
 
 
 def note(c: Connection, integration_id: Id, words: str) -> None:
-    """What the vendor told of the account, for people."""
+    """What the vendor told of the account, for people, or a `trouble`."""
     c.execute(update(integration).where(integration.c.id == integration_id).values(last_error=words))
 
 
@@ -250,6 +261,17 @@ def affected(c: Connection, workspace_id: Id, integration_id: Id, sender_id: Id 
     return [Affected(*row) for row in rows]
 
 
+def carried(c: Connection, workspace_id: Id, integration_id: Id) -> int:
+    """How many campaigns were sent over the account, or are."""
+    used = (
+        select(func.count(run.c.campaign_id.distinct()))
+        .join(flow, flow.c.run_id == run.c.id)
+        .join(sender, sender.c.id == flow.c.sender_id)
+        .where(run.c.workspace_id == workspace_id, sender.c.integration_id == integration_id)
+    )
+    return int(c.scalar(used) or 0)
+
+
 # --- the key ----------------------------------------------------------------------------------------------------------------
 
 
@@ -282,9 +304,8 @@ def reseal(c: Connection, vault: Vault, now: int) -> None:
 def forget_sealed(c: Connection, now: int) -> tuple[int, int]:
     """Nothing that is sealed is left, and any key may seal from now on. Returns how many accounts and second factors that was."""
     at, count = _moment(c, now), len(_sealed(c))
-    words = "Its credentials were forgotten with the key that sealed them. Enter them again."
     where = or_(integration.c.credentials != NOTHING, integration.c.from_file)
-    c.execute(update(integration).where(where).values(credentials=NOTHING, last_error=words, changed_at=at))
+    c.execute(update(integration).where(where).values(credentials=NOTHING, last_error=trouble("key_lost"), changed_at=at))
     factors = c.execute(update(user).where(user.c.totp.is_not(None)).values(totp=None)).rowcount
     c.execute(seal.delete())
     return count, factors

@@ -21,11 +21,11 @@ from campana.core.access import Permission
 from campana.core.ids import Id
 from campana.engine.vendors import VendorRefuses, Verdict, check, sync_account
 from campana.store import integrations
-from campana.store.drafts import Author
 from campana.store.integrations import Card, NameTaken
 from campana.vault import Vault, WrongKey
-from campana.web.console.drafts import author_of, house_of, workspace_of
-from campana.web.console.integrations import HOME, changed, home_of, kept_settings, known_card, noted, offered, own
+from campana.web.access import noting
+from campana.web.console.drafts import house_of, workspace_of
+from campana.web.console.integrations import HOME, NOT_INSTALLED, Noted, changed, home_of, kept_settings, known_card, offered, own
 from campana.web.console.page import AnyRequest, Desk, Refused, draw, preference, typed
 from campana.web.visitor import Visitor
 
@@ -106,7 +106,7 @@ async def _mine(request: AnyRequest, integration: str) -> tuple[Card, Channel]:
     own(card)
     channel = house_of(request).channels.get(card.kind)
     if channel is None:
-        raise Refused("The package that knows this channel is not installed. Install it, then start Campana anew.")
+        raise Refused(NOT_INSTALLED)
     return card, channel
 
 
@@ -206,13 +206,21 @@ def _with(given: Given, errors: Mapping[str, Said], away: bool = False) -> Given
 async def _keep(request: AnyRequest, given: Given, settings: Settings, verdict: Verdict) -> Id:
     console = Desk.of(request).console
     vault, plain = console.doors.vault, settings.with_secrets()
-    facts = (workspace_of(request), given, vault, plain, verdict, author_of(request), console.clock.now())
+    facts = (workspace_of(request), given, vault, plain, verdict, _what(request, given), console.clock.now())
     made: Id = await console.write(_write, *facts)
     return made
 
 
+def _what(request: AnyRequest, given: Given) -> Noted:
+    """What notes the change of an account, once its id is known."""
+    renewed = sorted(one.name for one in given.form if one.secret and given.values.get(one.name))
+    what = "integration.changed" if given.card else "integration.connected"
+    details = {"channel": given.channel.kind, "secrets_entered": renewed}
+    return lambda made: noting(request, what, given.name, made, details)
+
+
 def _write(
-    c: Connection, workspace_id: Id, given: Given, vault: Vault, plain: bytes, verdict: Verdict, author: Author, now: int
+    c: Connection, workspace_id: Id, given: Given, vault: Vault, plain: bytes, verdict: Verdict, noted: Noted, now: int
 ) -> Id:
     if given.card is None:
         made = integrations.add(c, workspace_id, given.name, given.channel.kind, vault.seal(plain), now)
@@ -220,11 +228,8 @@ def _write(
         made = given.card.id
         same = vault.holds(integrations.credentials(c, workspace_id, made), plain)
         integrations.change(c, workspace_id, made, now, name=given.name, **({} if same else {"credentials": vault.seal(plain)}))
-    trouble = None if verdict.good else f"It was saved without a check: {given.channel.label} did not answer ({verdict.words})."
-    integrations.checked(c, made, now, trouble)
-    renewed = sorted(one.name for one in given.form if one.secret and given.values.get(one.name))
-    what = "integration.changed" if given.card else "integration.connected"
-    noted(c, workspace_id, author, what, given.name, now, made, channel=given.channel.kind, secrets_entered=renewed)
+    integrations.checked(c, made, now, None if verdict.good else integrations.trouble("unchecked", verdict.words))
+    noted(made)(c)
     return made
 
 
@@ -237,7 +242,7 @@ async def _read_templates(request: AnyRequest, integration_id: Id) -> None:
     try:
         await sync_account(house, account)
     except VendorRefuses as error:
-        await house.db.run(integrations.note, integration_id, str(error))
+        await house.db.run(integrations.note, integration_id, integrations.trouble("templates_unread", error.why))
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,25 +14,33 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from campana.channels.contract import Channel, FormField, form_of
+from campana.channels.contract import N_, Channel, FormField, form_of
 from campana.core.access import Permission
 from campana.core.ids import Id, id_of
 from campana.engine import accounts
-from campana.engine.house import Account
+from campana.engine.house import Account, House
 from campana.engine.vendors import Verdict, check, note_verdict
-from campana.store import audit, integrations, senders, templates, workspaces
-from campana.store.drafts import Author
-from campana.store.integrations import Affected, Card
+from campana.store import integrations, senders, templates, workspaces
+from campana.store.integrations import Affected, Card, InUse
 from campana.store.senders import SenderLine
 from campana.vault import WrongKey
-from campana.web.console.drafts import author_of, house_of, workspace_of
-from campana.web.console.page import AnyRequest, Desk, Refused, draw, preference
+from campana.web.access import noting
+from campana.web.console.drafts import house_of, workspace_of
+from campana.web.console.page import AnyRequest, Desk, Noting, Refused, draw, preference
 from campana.web.hosts import is_loopback
 from campana.web.visitor import Visitor
 
 HOME = "/integrations"
 EMAIL = "email"  # the medium that is offered to workspaces with the alpha switch only
 CREDENTIALS = msgspec.json.Decoder(dict[str, Any])
+Noted = Callable[[Id], Noting]  # notes what was done to an account or a sender, once its id is known
+
+NOT_INSTALLED = N_("The package that knows this channel is not installed. Install it, then start Campana anew.")
+NOT_KNOWN = N_("The credentials of this integration are not known. Enter them first.")
+OF_FILE = N_("This integration stands in campana.toml or the environment. Change it there, then start Campana anew.")
+IN_USE = N_(
+    "It cannot be deleted: it is on, or a campaign that is not over needs it. Turn it off, and finish the campaign first."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class Shown:
 
     card: Card
     senders: Sequence[SenderLine]
+    signed_with: str = ""  # the label of the setting that proves webhooks to be the vendor's
 
     @property
     def home(self) -> str:
@@ -52,7 +61,8 @@ class Shown:
         if not self.card.active:
             return ()
         found = [] if self.card.known else ["no_credentials"]
-        found += ["vendor_said"] if self.card.last_error else []
+        found += ["vendor_said"] if self.card.known and self.card.last_error else []
+        found += ["hooks_refused"] if self.card.known and self.card.refused else []
         found += ["sender_paused"] if any(one.paused_at for one in self.senders) else []
         found += ["sender_trouble"] if any(one.trouble and not one.paused_at for one in self.senders) else []
         return found + (["no_senders"] if not self.senders else [])
@@ -81,8 +91,15 @@ async def known_card(request: AnyRequest, integration: str) -> Shown:
     found = await console.read(_shown, workspace_of(request), console.clock.now(), integration_id) if integration_id else []
     if not found:
         raise NotFoundException
-    card: Shown = found[0]
-    return card
+    return _with_proof(house_of(request), found[0])
+
+
+def _with_proof(house: House, shown: Shown) -> Shown:
+    """With the name of what proves its webhooks, which stands on the card when they are refused."""
+    account = house.accounts.get(shown.card.id)
+    name = account.channel.signed_with(account.settings) if account else ""
+    labels = {one.name: one.label for one in form_of(account.channel)} if account else {}
+    return replace(shown, signed_with=labels.get(name, ""))
 
 
 def _shown(c: Connection, workspace_id: Id, now: int, only: Id | None = None) -> list[Shown]:
@@ -94,7 +111,7 @@ def _shown(c: Connection, workspace_id: Id, now: int, only: Id | None = None) ->
 def own(card: Card) -> None:
     """Raises Refused for an account that the settings name: only they change it."""
     if card.from_file:
-        raise Refused("This integration stands in campana.toml or the environment. Change it there, then start Campana anew.")
+        raise Refused(OF_FILE)
 
 
 async def changed(request: AnyRequest) -> None:
@@ -102,13 +119,6 @@ async def changed(request: AnyRequest) -> None:
     house = house_of(request)
     await accounts.refresh(house, Desk.of(request).console.doors.vault)
     house.wake(accounts.TOPIC)
-
-
-def noted(
-    c: Connection, workspace_id: Id, author: Author, what: str, about: str, now: int, object_id: Id, **details: Any
-) -> None:
-    """The audit log tells what was done to an account or a sender."""
-    audit.note(c, workspace_id, author.user_id, author.who, what, about, now, object_id, details, author.address)
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------------
@@ -120,7 +130,8 @@ async def integrations_page(request: AnyRequest) -> Response[Any]:
     if answer := preference(request):
         return answer
     console = Desk.of(request).console
-    shown: list[Shown] = await console.read(_shown, workspace_of(request), console.clock.now())
+    found: list[Shown] = await console.read(_shown, workspace_of(request), console.clock.now())
+    shown = [_with_proof(house_of(request), one) for one in found]
     channels = await offered(request)
     kinds = [kind for kind in house_of(request).channels if kind in channels or any(one.card.kind == kind for one in shown)]
     kinds += sorted({one.card.kind for one in shown} - set(kinds))  # of a package that was removed
@@ -148,6 +159,7 @@ async def draw_integration(request: AnyRequest, shown: Shown, *, status: int = 2
     asked = request.query_params.get("ask", "")
     affected: list[Affected] = await console.read(integrations.affected, card_workspace := workspace_of(request), card.id)
     listed = await console.read(templates.of_integration, card_workspace, card.id)
+    carried = 0 if card.active else await console.read(integrations.carried, card_workspace, card.id)
     channel = house.channels.get(card.kind)
     hook_url = house.hook_url(card.hook)
     return draw(
@@ -160,11 +172,12 @@ async def draw_integration(request: AnyRequest, shown: Shown, *, status: int = 2
         hook_url=hook_url,
         unreachable=is_loopback(urlsplit(hook_url).hostname or "") and _is_outside(house.accounts.get(card.id)),
         affected=affected,
+        carried=carried,
         templates=listed,
         approved=[row for row in listed if row.status == templates.APPROVED],
         asked=asked,
         done=request.query_params.get("done", ""),
-        test={"verdict": None, "errors": {}, "given": {}, **test},
+        test={"verdict": None, "refused": "", "errors": {}, "given": {}, **test},
     )
 
 
@@ -201,7 +214,7 @@ async def check_now(request: AnyRequest, integration: FromPath[str]) -> Redirect
     house = house_of(request)
     account = house.accounts.get(shown.card.id)
     if account is None:
-        raise Refused("The credentials of this integration are not known. Enter them first.")
+        raise Refused(NOT_KNOWN)
     verdict: Verdict = await check(house, account.channel, account.settings)
     await note_verdict(house, account, verdict)
     return Redirect(f"{shown.home}?done={'checked' if verdict.good else 'check_failed'}", status_code=303)
@@ -223,13 +236,34 @@ async def _turn(request: AnyRequest, integration: str, active: bool) -> Redirect
     shown = await known_card(request, integration)
     own(shown.card)
     console = Desk.of(request).console
-    await console.write(_set_active, workspace_of(request), shown.card, active, author_of(request), console.clock.now())
+    note = noting(request, f"integration.turned_{'on' if active else 'off'}", shown.card.name, shown.card.id)
+    await console.write(_set_active, workspace_of(request), shown.card, active, note, console.clock.now())
     await changed(request)
     house_of(request).wake("pump")
     return Redirect(f"{shown.home}?done={'on' if active else 'off'}", status_code=303)
 
 
-def _set_active(c: Connection, workspace_id: Id, card: Card, active: bool, author: Author, now: int) -> None:
+def _set_active(c: Connection, workspace_id: Id, card: Card, active: bool, note: Noting, now: int) -> None:
     if card.active != active and integrations.change(c, workspace_id, card.id, now, active=active):
-        what = "integration.turned_on" if active else "integration.turned_off"
-        noted(c, workspace_id, author, what, card.name, now, card.id)
+        note(c)
+
+
+@post(HOME + "/{integration:str}/delete", needs=Permission.ADMIN, include_in_schema=False)
+async def delete_integration(request: AnyRequest, integration: FromPath[str]) -> Redirect:
+    """The account is gone from everywhere but from what was sent over it; the page asked before."""
+    shown = await known_card(request, integration)
+    own(shown.card)
+    console = Desk.of(request).console
+    note = noting(request, "integration.removed", shown.card.name, shown.card.id, {"channel": shown.card.kind})
+    try:
+        await console.write(_remove, workspace_of(request), shown.card.id, note, console.clock.now())
+    except InUse:
+        raise Refused(IN_USE) from None
+    await changed(request)
+    return Redirect(f"{HOME}?done=removed", status_code=303)
+
+
+def _remove(c: Connection, workspace_id: Id, integration_id: Id, note: Noting, now: int) -> None:
+    if integrations.remove(c, workspace_id, integration_id, now):
+        senders.remove_all(c, workspace_id, integration_id, now)
+        note(c)

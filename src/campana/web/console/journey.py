@@ -14,13 +14,14 @@ from campana.core.access import Permission
 from campana.core.draft import Draft
 from campana.core.phones import Phone, parse_phone
 from campana.engine.preview import Sheet
-from campana.engine.vendors import Verdict, try_out
+from campana.engine.vendors import Verdict
 from campana.store import drafts
 from campana.store.drafts import DraftRow, Outdated
 from campana.web.console.drafts import Wizard, home_of, house_of, known_draft, looked_up, save
 from campana.web.console.journey_form import read_steps, rearranged, touched
 from campana.web.console.journey_view import JourneyView, make_view, read_material
 from campana.web.console.page import AnyRequest, Desk, Refused, draw, number, preference
+from campana.web.console.trials import sent_test
 from campana.web.visitor import Visitor
 
 
@@ -127,7 +128,7 @@ async def _send_test(request: AnyRequest, view: JourneyView, sheet: Sheet | None
         return "no_number"
     person = view.people.person
     values = person.cells if person else {}
-    return await try_out(house, account, sheet.sender.address, phone.e164, sheet.content, sheet.template, values)
+    return await sent_test(request, account, sheet.sender.address, phone.e164, sheet.content, sheet.template, values)
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------------------

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -13,18 +16,25 @@ from sqlalchemy import Connection
 
 from campana.channels.contract import Channel, Content, UnfitContent, VendorTemplate
 from campana.core.access import Permission
+from campana.core.durations import SECOND
 from campana.core.ids import Id, id_of
 from campana.core.phones import Phone, parse_phone
-from campana.engine.house import Account, vendor_template
+from campana.engine.house import CALL_TIMEOUT, Account, vendor_template
 from campana.engine.vendors import VendorRefuses, Verdict, sync_account, try_out
-from campana.store import templates
-from campana.store.drafts import Author
+from campana.store import templates, trials
 from campana.store.integrations import Card
-from campana.web.console.drafts import author_of, house_of, workspace_of
-from campana.web.console.integrations import HOME, Shown, changed, draw_integration, known_card, noted
-from campana.web.console.page import AnyRequest, Desk, Refused, draw, preference, typed
+from campana.store.trials import Begun
+from campana.web.access import noting
+from campana.web.console.drafts import house_of, workspace_of
+from campana.web.console.integrations import HOME, NOT_KNOWN, Shown, changed, draw_integration, known_card
+from campana.web.console.page import AnyRequest, Desk, Noting, Refused, draw, preference, typed
+from campana.web.visitor import Visitor
 
 NOTHING = "–"  # for a value that has no example
+TOO_MANY = "too_many"  # test messages just now
+LOOKS_SECONDS = 0.2  # at what came of a press that another request is sending
+LOOKS = round(2 * CALL_TIMEOUT / SECOND / LOOKS_SECONDS)
+VERDICT = msgspec.json.Decoder(Verdict)
 
 # Their status -> how it is drawn: what may be chosen, what waits, what is lost.
 GOOD, WAITS = frozenset({templates.APPROVED}), frozenset({"PENDING", "IN_APPEAL", "PAUSED", "FLAGGED", "PENDING_DELETION"})
@@ -74,7 +84,11 @@ async def templates_page(request: AnyRequest, integration: FromPath[str]) -> Res
     """The account's templates with status, category, language and example."""
     if answer := preference(request):
         return answer
-    shown = await known_card(request, integration)
+    return await _draw_templates(request, await known_card(request, integration))
+
+
+async def _draw_templates(request: AnyRequest, shown: Shown, unread: str = "", status: int = 200) -> Response[Any]:
+    """The list; `unread` is what the vendor said when it could not be read anew."""
     channel = house_of(request).channels.get(shown.card.kind)
     rows = await Desk.of(request).console.read(templates.of_integration, workspace_of(request), shown.card.id)
     found = [example_of(channel, row) for row in rows] if channel else []
@@ -82,17 +96,18 @@ async def templates_page(request: AnyRequest, integration: FromPath[str]) -> Res
     words = asked.casefold().split()
     taken = [one for one in found if all(word in f"{one.template.name} {one.text}".casefold() for word in words)]
     done = request.query_params.get("done", "")
-    return draw(request, "vendor_templates.html", s=shown, channel=channel, found=taken, all=len(found), asked=asked, done=done)
+    facts = {"s": shown, "channel": channel, "found": taken, "all": len(found), "asked": asked, "done": done, "unread": unread}
+    return draw(request, "vendor_templates.html", status=status, **facts)
 
 
 @post(HOME + "/{integration:str}/templates/sync", needs=Permission.ADMIN, include_in_schema=False)
-async def sync(request: AnyRequest, integration: FromPath[str]) -> Redirect:
+async def sync(request: AnyRequest, integration: FromPath[str]) -> Response[Any]:
     """Reads the account's templates anew from the vendor."""
     shown = await known_card(request, integration)
     try:
         await sync_account(house_of(request), await _account(request, shown.card))
     except VendorRefuses as error:
-        raise Refused(str(error)) from error
+        return await _draw_templates(request, shown, error.why, 502)
     return Redirect(f"{shown.home}/templates?done=read", status_code=303)
 
 
@@ -100,7 +115,7 @@ async def _account(request: AnyRequest, card: Card) -> Account:
     await changed(request)
     account = house_of(request).accounts.get(card.id)
     if account is None:
-        raise Refused("The credentials of this integration are not known. Enter them first.")
+        raise Refused(NOT_KNOWN)
     return account
 
 
@@ -122,11 +137,53 @@ async def send_test(request: AnyRequest, integration: FromPath[str]) -> Response
         errors["test-template" if account.channel.needs_template else "test-text"] = "wanted"
     if sender is None or content is None or not isinstance(phone, Phone):
         return await draw_integration(request, shown, status=422, errors=errors, given=given)
-    verdict = await try_out(house_of(request), account, sender.address, phone.e164, content, template)
-    console = Desk.of(request).console
-    facts = (workspace_of(request), shown, phone.e164, verdict, author_of(request), console.clock.now())
-    await console.write(_note, *facts)
+    verdict = await sent_test(request, account, sender.address, phone.e164, content, template)
+    if isinstance(verdict, str):
+        return await draw_integration(request, shown, status=429, refused=verdict, given=given)
     return await draw_integration(request, shown, verdict=verdict, given=given, to=phone.e164)
+
+
+async def sent_test(
+    request: AnyRequest,
+    account: Account,
+    sender: str,
+    to: str,
+    content: Content,
+    template: VendorTemplate | None,
+    values: Mapping[str, str] | None = None,
+) -> Verdict | str:
+    """Sends one real message, which the audit log tells of, and says what the vendor answered, or why it was not asked: too_many.
+
+    The same press again within seconds is the same message, whichever process it reaches.
+    """
+    console = Desk.of(request).console
+    said = (Visitor.of(request).user_id, account.id, sender, to, content, template, sorted((values or {}).items()))
+    press = hashlib.sha256(repr(said).encode()).digest()
+    begun: Begun = await console.write(trials.begin, workspace_of(request), press, console.clock.now())
+    if begun.until:
+        return TOO_MANY
+    if not begun.new:
+        return await _answer_of(request, begun.id)
+    verdict = await try_out(house_of(request), account, sender, to, content, template, values)
+    came_of_it = {"to": f"{to[:3]}…{to[-2:]}", "taken": verdict.good}
+    note = noting(request, "integration.tested", account.name, account.id, came_of_it)
+    await console.write(_finish, begun.id, verdict, note)
+    return verdict
+
+
+async def _answer_of(request: AnyRequest, trial: Id) -> Verdict:
+    """What came of a test that another request sends, once it is known."""
+    for _ in range(LOOKS):
+        found: str | None = await Desk.of(request).console.read(trials.verdict, trial)
+        if found:
+            return VERDICT.decode(found)
+        await asyncio.sleep(LOOKS_SECONDS)
+    return Verdict(False, reached=False, ours="unanswered")
+
+
+def _finish(c: Connection, trial: Id, verdict: Verdict, note: Noting) -> None:
+    trials.finish(c, trial, msgspec.json.encode(verdict).decode())
+    note(c)
 
 
 async def _said(request: AnyRequest, account: Account, given: Mapping[str, str]) -> tuple[Content | None, VendorTemplate | None]:
@@ -144,8 +201,3 @@ async def _said(request: AnyRequest, account: Account, given: Mapping[str, str])
     except UnfitContent:
         values = {}  # the channel says what is wrong when it is filled
     return Content(template=template.name, language=template.language, values=values), template
-
-
-def _note(c: Connection, workspace_id: Id, shown: Shown, to: str, verdict: Verdict, author: Author, now: int) -> None:
-    came_of_it = {"to": f"{to[:3]}…{to[-2:]}", "taken": verdict.good}
-    noted(c, workspace_id, author, "integration.tested", shown.card.name, now, shown.card.id, **came_of_it)
