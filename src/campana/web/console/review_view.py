@@ -235,7 +235,8 @@ def loads(looked: Sequence[Sheet], by_key: Mapping[str, StepFacts]) -> list[Load
     for one in looked:
         facts = by_key.get(one.step.key)
         if facts and one.channel:
-            weights[one.step.sender] += facts.first_segments if one.channel.weight == "segments" else facts.first
+            counts = (one.sender.weight if one.sender else None) or one.channel.weight
+            weights[one.step.sender] += facts.first_segments if counts == "segments" else facts.first
     senders = {one.step.sender: one.sender for one in looked if one.sender}
     return [Load(weight, senders[key].rate, senders[key].daily_limit) for key, weight in weights.items() if key in senders]
 
