@@ -16,6 +16,7 @@ from campana.channels import twilio_sms, whatsapp
 from campana.channels.advice import LANGUAGES, code_in
 from campana.core.access import Role
 from campana.store import accounts, integrations, senders
+from campana.web.console import i18n
 from campana.web.console.errors import HOME, looked_up, plain
 from campana.web.console.page import Face
 from tests.web.vendors_world import place
@@ -45,6 +46,10 @@ def words_of(page: httpx.Response) -> str:
 
 def found(language: str, text: str, kind: str = "") -> list[str]:
     return [one.code for _, told in looked_up(FACES, language, kind, text) for one in told]
+
+
+def test_advice_is_written_in_the_languages_of_the_console() -> None:
+    assert set(LANGUAGES) == set(i18n.LANGUAGES)
 
 
 def test_the_search_finds_codes_and_words_without_case_or_accents() -> None:
