@@ -432,6 +432,7 @@ async def test_wrong_hours_stay_as_typed_and_stop_the_launch(http, studio, typed
     assert f'<a href="#{field}">{told}'.split(".")[0] in page  # in the summary, first of all
     note = page[page.index(f'id="{field}-note"') :]
     assert told in words(note[: note.index("</div>")])
+    assert "It keeps these hours: still to be mended ." in words(page)
     assert re.search(rf'id="{field}"[^>]* aria-invalid="true"', page)
     again = filled((await http.get(path)).text, "review")
     assert {name: again[name] for name in typed} == typed

@@ -125,6 +125,11 @@ class ReviewView:
         """What the vendors count at the launch."""
         return sum(step.first_segments for step in self.estimate.steps) if self.estimate else 0
 
+    @property
+    def wrong_hours(self) -> bool:
+        """Whether its own hours cannot be kept as they are typed."""
+        return self.draft.when == "own" and self.draft.hours is not None and self.hours is None
+
     def notes(self, anchor: str) -> list[Finding]:
         """What is to be said beside one field of this page."""
         return [finding for finding in self.findings if finding.where is Where.REVIEW and finding.anchor == anchor]
