@@ -29,6 +29,8 @@ class SignedIn:
     begun: int
     seen_at: int
     workspaces: tuple[tuple[Id, str], ...]  # all of the user, by name
+    stopped_at: int | None = None  # since when nothing of the workspace goes out
+    stopped_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ def find(c: Connection, token_hash: bytes, now: int) -> SignedIn | None:
             w.id.label("workspace_id"),
             w.name.label("workspace"),
             w.zone,
+            w.stopped_at,
+            w.stopped_by,
             m.role,
             s.created_at.label("begun"),
             s.seen_at,

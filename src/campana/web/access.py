@@ -22,6 +22,7 @@ from campana.core.durations import SECOND
 from campana.core.ids import Id
 from campana.store import audit, sessions
 from campana.store.sessions import SignedIn
+from campana.store.workspaces import Stop
 from campana.web.console import assets
 from campana.web.console.page import Console, Noting
 from campana.web.gateway import headers_of
@@ -143,6 +144,7 @@ async def visitor_of(scope: Scope, console: Console) -> Visitor | None:
         session_id=found.session_id,
         language=found.language,
         workspaces=found.workspaces,
+        stop=Stop(found.stopped_at, found.stopped_by or "") if found.stopped_at is not None else None,
     )
 
 

@@ -9,6 +9,7 @@ from litestar import Request
 
 from campana.core.access import Permission, Role, may
 from campana.core.ids import Id
+from campana.store.workspaces import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Visitor:
     session_id: Id
     language: str | None = None
     workspaces: tuple[tuple[Id, str], ...] = ()  # all they belong to, with their names
+    stop: Stop | None = None  # while nothing of the workspace goes out
 
     @classmethod
     def of(cls, request: Request[Any, Any, Any]) -> Visitor:
