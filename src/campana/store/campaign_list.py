@@ -58,6 +58,7 @@ class _Plan(msgspec.Struct):
 
 
 PLAN = msgspec.json.Decoder(_Plan)  # of a plan, which may be long, only what a line shows
+NO_PLAN = _Plan()
 _runs = run.alias("runs")
 LATEST = select(_runs.c.id).where(_runs.c.campaign_id == campaign.c.id).order_by(_runs.c.id.desc()).limit(1)
 LINE = (
@@ -92,12 +93,13 @@ def campaigns(c: Connection, workspace_id: Id, limit: int = 200, archived: bool 
     rows = c.execute(found.order_by(campaign.c.archived_at.is_not(None), campaign.c.id.desc()).limit(limit)).all()
     counts = figures_named(c, [row.run_id for row in rows if row.run_id is not None], SHOWN)
     tags = tags_of(c, [row.campaign_id for row in rows])
-    return [line_of(row, counts.get(row.run_id, Counter()), tags[row.campaign_id]) for row in rows]
+    none: Counter[str] = Counter()
+    return [line_of(row, counts.get(row.run_id, none), tags[row.campaign_id]) for row in rows]
 
 
 def line_of(row: Any, counts: Counter[str], tags: Sequence[str]) -> CampaignLine:
     """The line that a row of LINE and the figures of its run make."""
-    plan = PLAN.decode(row.plan) if row.plan else _Plan()
+    plan = PLAN.decode(row.plan) if row.plan else NO_PLAN
     return CampaignLine(
         campaign_id=row.campaign_id,
         run_id=row.run_id,

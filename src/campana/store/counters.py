@@ -79,6 +79,6 @@ def figures_named(c: Connection, run_ids: Iterable[Id], keys: Sequence[str]) -> 
             select(table.c.run_id, table.c.key, table.c.n).where(table.c.run_id.in_(some), table.c.key.in_(keys))
             for table in (counter, counter_delta)
         )
-        for run_id, key, n in c.execute(union_all(*parts)):
-            found[run_id][key] += int(n)
+        for run_id, key, n in c.execute(union_all(*parts)).all():
+            found[run_id][key] += n
     return found
