@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from vendors import Running
 
-from campana.store import accounts, senders
+from campana.store import accounts, integrations, senders
 from campana.web.access import COOKIE
 from tests.web.vendors_world import token
 
@@ -119,7 +119,7 @@ def test_it_all_works_without_script(browser: Browser, served: Running) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Turn off").click()
     expect(page.get_by_role("status")).to_contain_text("The integration is off.")
     page.get_by_role("link", name="Change plain-sms").click()
-    page.get_by_label("Pace: segments a second").fill("0")
+    page.get_by_label("Pace: how many a second").fill("0")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("Write a number above 0")
     context.close()
@@ -131,6 +131,7 @@ def screens(served: Running) -> dict[str, str]:
     whatsapp = served.connected("whatsapp", "Clínica de São Paulo", "sao-paulo-whatsapp")
     sms = served.connected("twilio_sms", "Clínica de Guadalajara", "guadalajara-sms")
     paused = served.do(_paused(served, "guadalajara-sms"))
+    off = served.do(_off_and_refused(served, sms))
     return {
         "cards": "/integrations",
         "account": whatsapp,
@@ -143,7 +144,20 @@ def screens(served: Running) -> dict[str, str]:
         "templates": f"{whatsapp}/templates",
         "no template": f"{whatsapp}/templates?q=zzz",
         "refused": "/integrations/connect/twilio_sms",
+        "deleting": f"{off}?ask=delete",
     }
+
+
+async def _off_and_refused(served: Running, refused: str) -> str:
+    """Another account, which is off; of the one at `refused` the webhooks are refused."""
+    admin, house = served.place.visitor(), served.place.installation.house
+    page = await admin.connect("whatsapp", served.place.whatsapp, "Uma integração que ninguém usa mais")
+    home = page.url.path
+    await admin.post(f"{home}/off")
+    card = next(one for one in await served.place.cards() if refused.endswith(one.id.hex()))
+    now = house.clock.now()
+    await house.db.run(integrations.heard, [integrations.Heard(card.hook, False, 12, now, now)])
+    return home
 
 
 async def _paused(served: Running, name: str) -> str:
@@ -157,7 +171,7 @@ async def _paused(served: Running, name: str) -> str:
 
 NAMES = (
     *("cards", "account", "paused", "turning off", "connect", "change"),
-    *("sender", "removing", "templates", "no template", "refused"),
+    *("sender", "removing", "templates", "no template", "refused", "deleting"),
 )
 
 
