@@ -29,7 +29,7 @@ from campana.standin.balance import Balance, Person, balance
 from campana.standin.config import StandinConfig, demo_config
 from campana.standin.faults import Faults, Odds, ReceiptOdds, Reply, Rule
 from campana.store import recipients
-from campana.store.reports import Progress
+from campana.store.progress import Progress
 from campana.wiring import Installation, open_installation
 
 DAY_IN_DEMO = 10  # seconds

@@ -31,7 +31,7 @@ from campana.store import audiences, campaigns, reports
 from campana.store.accounts import senders
 from campana.store.campaigns import RunRow
 from campana.store.database import StoreAway
-from campana.store.reports import Progress
+from campana.store.progress import Progress
 from campana.web.hosts import is_exposed, is_loopback
 from campana.wiring import Installation, open_installation
 
