@@ -26,7 +26,7 @@ document.addEventListener("keydown", (event) => {
     menu.querySelector("summary").focus();
   }
   const search = document.querySelector("[type=search]");
-  if (event.key === "/" && search && !event.target.closest("input, textarea, select, dialog")) {
+  if (event.key === "/" && search && !event.ctrlKey && !event.metaKey && !event.altKey && !event.target.closest("input, textarea, select, dialog")) {
     event.preventDefault();
     search.focus();
   }
@@ -40,6 +40,8 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", () => document.querySelectorAll("[data-sent]").forEach((form) => delete form.dataset.sent));
 
+if (document.querySelector("[data-bar]")) import("./bar.js");
+if (document.querySelector("[data-bulk]")) import("./campaigns.js");
 const live = document.querySelector("[data-live]");
 if (live) follow(live);
 if (document.querySelector("[data-chart]")) {
@@ -50,3 +52,8 @@ if (document.querySelector("[data-version]")) import("./autosave.js");
 if (document.querySelector("[data-columns]")) import("./picker.js");
 // What could not be done is said at the top, and read at once.
 document.querySelector("[data-focus]")?.focus();
+// Printing is one press; without this script the browser's own menu does it.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}

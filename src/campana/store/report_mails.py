@@ -1,0 +1,171 @@
+"""Reports that go out by e-mail again and again: each is a row with its next due time, taken by one pump at a time.
+
+A pump takes a due row by a token and a lease. Right before the mail server is handed the letter, the row says that this begins
+(`HANDED`); what is found like that after its lease was perhaps sent. See engine.report_mail for what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from campana.core.ids import Id, new_id
+from campana.core.periods import Every
+from campana.store.dialect import in_turn, lease_clock, locked
+from campana.store.schema import report_mail
+
+MOST = 50  # of one workspace
+HANDED, UNKNOWN, REFUSED, PARTLY, BROKEN = "handed", "unknown", "refused", "partly", "broken"
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """What is wrong with the mail that was due at `due`: `words` are the server's own, or addresses."""
+
+    kind: str
+    due: int
+    words: str = ""
+
+
+class TooMany(Exception):
+    """A workspace has as many reports by e-mail as it may have. Delete one that nobody reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMail:
+    """One of them. Times are UTC microseconds."""
+
+    id: Id
+    workspace_id: Id
+    name: str
+    query: str
+    every: Every
+    at: str
+    zone: str
+    language: str
+    addresses: tuple[str, ...]
+    active: bool
+    next_at: int
+    token: Id | None
+    sent_at: int | None
+    trouble: Trouble | None
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the letter that is due now was perhaps taken by the server already."""
+        return self.trouble is not None and self.trouble.kind == HANDED and self.trouble.due == self.next_at
+
+
+M = report_mail.c
+ROW = select(
+    M.id, M.workspace_id, M.name, M.query, M.every, M.at, M.zone, M.language, M.addresses, M.active, M.next_at, M.token,
+    M.sent_at, M.trouble,
+)  # fmt: skip
+
+
+def _of(row: Any) -> ReportMail:
+    facts = dict(row._mapping)
+    facts["every"] = Every(row.every)
+    facts["addresses"] = tuple(msgspec.json.decode(row.addresses, type=list[str]))
+    facts["trouble"] = msgspec.json.decode(row.trouble, type=Trouble) if row.trouble else None
+    return ReportMail(**facts)
+
+
+def of_workspace(c: Connection, workspace_id: Id) -> list[ReportMail]:
+    """All of a workspace, by name."""
+    rows = c.execute(ROW.where(M.workspace_id == workspace_id).order_by(func.lower(M.name), M.id))
+    return [_of(row) for row in rows]
+
+
+def get(c: Connection, workspace_id: Id, mail_id: Id) -> ReportMail | None:
+    """One of a workspace."""
+    row = c.execute(ROW.where(M.id == mail_id, M.workspace_id == workspace_id)).first()
+    return _of(row) if row else None
+
+
+def add(
+    c: Connection,
+    workspace_id: Id,
+    owner_id: Id | None,
+    now: int,
+    *,
+    name: str,
+    query: str,
+    every: Every,
+    at: str,
+    zone: str,
+    language: str,
+    addresses: Sequence[str],
+    next_at: int,
+) -> Id:
+    """A new one. Raises TooMany."""
+    in_turn(c, "reports by e-mail")
+    if (c.scalar(select(func.count()).select_from(report_mail).where(M.workspace_id == workspace_id)) or 0) >= MOST:
+        raise TooMany
+    mail_id = new_id(now)
+    facts = {"name": name, "query": query, "every": every, "at": at, "zone": zone, "language": language, "next_at": next_at}
+    facts |= {"addresses": msgspec.json.encode(list(addresses)).decode(), "owner_id": owner_id, "created_at": now}
+    c.execute(insert(report_mail).values(id=mail_id, workspace_id=workspace_id, **facts))
+    return mail_id
+
+
+def pause(c: Connection, mail: ReportMail) -> None:
+    """Nothing more is sent until somebody lets it go on."""
+    c.execute(update(report_mail).where(M.id == mail.id).values(active=False))
+
+
+def resume(c: Connection, mail: ReportMail, next_at: int) -> None:
+    """It is sent again, from its next due time on. A letter that is under way goes on by itself."""
+    c.execute(update(report_mail).where(M.id == mail.id, M.active.is_(False)).values(active=True, next_at=next_at, trouble=None))
+
+
+def remove(c: Connection, mail: ReportMail) -> None:
+    """It is gone."""
+    c.execute(delete(report_mail).where(M.id == mail.id))
+
+
+# --- by the pump ------------------------------------------------------------------------------------------------------------
+
+
+def claim(c: Connection, token: Id, now: int, lease: int) -> ReportMail | None:
+    """The next one that is due and in nobody's hands, from now on in those of `token`; its `token` is whose it was before."""
+    free = or_(M.lease_until.is_(None), M.lease_until <= lease_clock(now))
+    due = ROW.where(M.active, M.next_at <= now, free).order_by(M.next_at).limit(1)
+    row = c.execute(locked(due, report_mail, skip_locked=True)).first()
+    if row is None:
+        return None
+    c.execute(update(report_mail).where(M.id == row.id).values(token=token, lease_until=lease_clock(now) + lease))
+    return _of(row)
+
+
+def hand_over(c: Connection, mail: ReportMail, token: Id, due: int, now: int, lease: int) -> bool:
+    """The letter of `due` is handed to the server now. False when the row is not in these hands any more: nothing is sent."""
+    values = {"next_at": due, "trouble": _encoded(Trouble(HANDED, due)), "lease_until": lease_clock(now) + lease}
+    return c.execute(update(report_mail).where(M.id == mail.id, M.token == token, M.active).values(**values)).rowcount == 1
+
+
+def taken(c: Connection, mail: ReportMail, due: int, next_at: int, now: int, refused: Sequence[str]) -> None:
+    """The server took it; whoever holds the row by now, that is true."""
+    trouble = _encoded(Trouble(PARTLY, due, ", ".join(refused))) if refused else None
+    values = {"next_at": next_at, "sent_at": now, "trouble": trouble, "token": None, "lease_until": None}
+    told = (_encoded(Trouble(HANDED, due)), _encoded(Trouble(UNKNOWN, due)))
+    c.execute(update(report_mail).where(M.id == mail.id, M.trouble.in_(told)).values(**values))
+
+
+def give_up(c: Connection, mail: ReportMail, token: Id, due: int, next_at: int, words: str = "") -> None:
+    """Nobody knows whether the letter of `due` was taken: it is not sent again, and people are told."""
+    values = {"next_at": next_at, "trouble": _encoded(Trouble(UNKNOWN, due, words)), "token": None, "lease_until": None}
+    c.execute(update(report_mail).where(M.id == mail.id, M.token == token).values(**values))
+
+
+def put_off(c: Connection, mail: ReportMail, token: Id, now: int, pause: int, trouble: Trouble) -> None:
+    """The letter was surely not taken; it is tried again after `pause`."""
+    values = {"next_at": trouble.due, "trouble": _encoded(trouble), "token": None, "lease_until": lease_clock(now) + pause}
+    c.execute(update(report_mail).where(M.id == mail.id, M.token == token).values(**values))
+
+
+def _encoded(trouble: Trouble) -> str:
+    return msgspec.json.encode(trouble).decode()
