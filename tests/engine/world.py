@@ -18,6 +18,7 @@ from campana.core.exchange import Request, Response
 from campana.core.ids import Id, new_id
 from campana.core.journey import OUTCOMES
 from campana.core.message import Lost, Status, Unsent
+from campana.core.reason import english
 from campana.engine import launch, receive, recover
 from campana.engine.house import House
 from campana.engine.rehearse import Rehearsal
@@ -292,7 +293,7 @@ class World:
         """What was decided about a person without a message: (kind, step, reason)."""
         person = await self.person(phone, run)
         found = await self.house.db.read(messages.decisions_of, person.id)
-        return [(one["kind"], one["step"], one["reason"]) for one in found]
+        return [(one["kind"], one["step"], english(one["reason"])) for one in found]
 
     async def attempts_of(self, phone: str, run: Id | None = None) -> list[Any]:
         """A person's messages, oldest first, whole rows."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from campana.core.failure import Verdict
+from campana.core.reason import ARRIVED, REPLIED, WANTS_NO_MORE
 
 
 class Stage(IntEnum):
@@ -109,7 +110,7 @@ class Decision(Struct, frozen=True, gc=False):
 
     kind: str  # skip, fallback, hold, retry, cancel, deadline, end
     step: int
-    reason: str
+    reason: str  # as core.reason keeps it
 
 
 Next = tuple[Journey, list[Decision]]
@@ -249,7 +250,7 @@ def _deliver(journey: Journey, event: Event, shape: Shape) -> Next:
         return reached, []  # a fallback is on its way: it stays sent, its answer will be awaited
     waiting = _wait_for_reply(reached, journey.step, event.at, shape)
     cancelled = journey.stage is Stage.READY
-    return waiting, [Decision("cancel", journey.step, "an earlier message arrived after all")] if cancelled else []
+    return waiting, [Decision("cancel", journey.step, ARRIVED)] if cancelled else []
 
 
 def _wait_for_reply(journey: Journey, step: int, since: int, shape: Shape) -> Journey:
@@ -277,7 +278,7 @@ def _late_delivery(journey: Journey, event: Event, shape: Shape) -> Next:
 
 
 def _reply(journey: Journey, event: Event, shape: Shape) -> Next:
-    cancelled = [] if journey.due_at is None else [Decision("cancel", journey.step, "the person replied")]
+    cancelled = [] if journey.due_at is None else [Decision("cancel", journey.step, REPLIED)]
     return _finish(journey, Outcome.REPLIED, ""), cancelled
 
 
@@ -288,7 +289,7 @@ def _late_reply(journey: Journey, event: Event, shape: Shape) -> Next:
 
 
 def _opt_out(journey: Journey, event: Event, shape: Shape) -> Next:
-    cancelled = [] if journey.due_at is None else [Decision("cancel", journey.step, "the person opted out")]
+    cancelled = [] if journey.due_at is None else [Decision("cancel", journey.step, WANTS_NO_MORE)]
     return _finish(journey, Outcome.OPTED_OUT, event.reason), cancelled
 
 

@@ -11,6 +11,7 @@ import structlog
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from campana.core import reason
 from campana.core.exchange import Hook
 from campana.core.failure import Verdict, verdict
 from campana.core.ids import Id, new_id
@@ -30,6 +31,7 @@ from campana.core.message import (
 )
 from campana.core.message import Event as Told
 from campana.core.optout import wish_of
+from campana.core.reason import because
 from campana.engine.changes import Changes
 from campana.engine.house import Account, House
 from campana.engine.settle import Settling
@@ -44,6 +46,7 @@ BATCH = 200  # hooks a transaction: the writer is free again after some 10 ms
 EVENTS = 1000
 WORDS_RULE = "words of the person"
 VENDOR_RULE = "told by the vendor"
+STOPS = {WORDS_RULE: reason.WROTE_STOP, VENDOR_RULE: reason.VENDOR_STOP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +320,6 @@ def _take_wish(
     changes = Changes(now)
     for person in recipients.of_contact(c, contact_id):
         if person.journey.stage is not Stage.DONE or (theirs is not None and person.id == theirs.id):
-            event = Event(Happening.OPTED_OUT, now, reason=f"{rule}: {proof[:80]}")
+            event = Event(Happening.OPTED_OUT, now, reason=because(STOPS[rule], proof[:80]))
             changes.advance(person, event, house.plan_of_run(c, person.run_id).shape)
     changes.write(c)

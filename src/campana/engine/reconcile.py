@@ -18,6 +18,7 @@ from campana.core.exchange import Response
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Lost, Outgoing, Receipt, Status, Unsent
+from campana.core.reason import MOVED, NO_WORD, NOT_TAKEN, PERHAPS_TAKEN, english
 from campana.engine.changes import Changes
 from campana.engine.house import CALL_TIMEOUT, MARGIN, Account, House
 from campana.engine.receive import Heard, apply
@@ -30,10 +31,7 @@ ENOUGH_ASKED = 3  # times a vendor that cannot be reached is asked about a messa
 PAGES = 20  # of a vendor's list, before we say that it cannot tell
 NOT_FOUND = 404  # an answer too: the vendor knows nothing more of it
 NEAR = HOUR  # real time around an attempt in which a message of nobody's may be it, whatever a clock that was set anew says
-NO_WORD = "the answer was lost and no receipt has come"
 KNOWN_WITHIN = MINUTE  # real time in which every process that sends has heard of other credentials
-PERHAPS_TAKEN = "the answer was lost, and the vendor holds a message that may be it"
-MOVED = "the answer was lost, and the sender or its credentials were changed since: the vendor cannot be asked for it any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +182,10 @@ def _unclaimed(c: Connection, row: MessageRow, found: Sequence[Found]) -> list[F
 
 def _never_taken(c: Connection, house: House, row: MessageRow, now: int) -> None:
     """The vendor does not have it, twice: it was surely not accepted, and the step has its turn again."""
-    reason = "the vendor does not have it"
+    words = english(NOT_TAKEN)
     changes = Changes(now)
-    changes.tell(row, News(row.id, Status.FAILED, now, None, "unsent", reason), row.run_id, row.step, row.channel)
-    event = Event(Happening.UNSENT, now, again_at=now, reopens=_goes_on(c, row.run_id), reason=reason)
+    changes.tell(row, News(row.id, Status.FAILED, now, None, "unsent", words), row.run_id, row.step, row.channel)
+    event = Event(Happening.UNSENT, now, again_at=now, reopens=_goes_on(c, row.run_id), reason=NOT_TAKEN)
     _happen(c, house, changes, row, event)
     changes.write(c)
 
@@ -206,7 +204,7 @@ def give_up(c: Connection, house: House, row: MessageRow, now: int, reason: str 
         messages.ask_again(c, row.id, None, row.asks)
         return
     changes = Changes(now)
-    changes.tell(fresh, News(row.id, Status.UNKNOWN, now, None, None, reason), row.run_id, row.step, row.channel)
+    changes.tell(fresh, News(row.id, Status.UNKNOWN, now, None, None, english(reason)), row.run_id, row.step, row.channel)
     _happen(c, house, changes, row, Event(Happening.UNKNOWN, now, reason=reason))
     changes.write(c)
 

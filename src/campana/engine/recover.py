@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Status
+from campana.core.reason import STOPPED, english
 from campana.engine.changes import Changes
 from campana.engine.house import House
 from campana.engine.settle import first_ask
@@ -18,7 +19,7 @@ from campana.store.dialect import alone
 from campana.store.messages import News
 from campana.store.units import Unit
 
-REASON = "the process that was sending it stopped"
+WORDS = english(STOPPED)
 
 
 def recover(c: Connection, house: House, now: int, everything: bool = False) -> int:
@@ -51,12 +52,12 @@ def _recover_unit(c: Connection, house: House, unit: Unit, now: int, begun: Call
         shape = house.plan_of_run(c, row.run_id).shape
         current = person.message_id == row.id
         if begun(row.id) is False:
-            news = News(row.id, Status.FAILED, now, None, "unsent", f"{REASON} before the call")
-            event = Event(Happening.UNSENT, now, current, again_at=now, reason=REASON)
+            news = News(row.id, Status.FAILED, now, None, "unsent", f"{WORDS} before the call")
+            event = Event(Happening.UNSENT, now, current, again_at=now, reason=STOPPED)
         else:
             ask_at = first_ask(house, house.channels[row.channel], now)
-            news = News(row.id, Status.UNCERTAIN, now, None, None, REASON, ask_at)
-            event = Event(Happening.UNCERTAIN, now, current, reason=REASON)
+            news = News(row.id, Status.UNCERTAIN, now, None, None, WORDS, ask_at)
+            event = Event(Happening.UNCERTAIN, now, current, reason=STOPPED)
         changes.tell(row, news, row.run_id, row.step, row.channel)
         if current:
             changes.advance(person, event, shape)

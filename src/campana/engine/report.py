@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from campana.core.audience import REASONS
 from campana.core.ids import Id
 from campana.core.journey import OUTCOMES
+from campana.core.reason import english
 from campana.engine.house import House
 from campana.store import audiences, campaigns, recipients
 from campana.store.campaigns import RunRow
@@ -81,4 +82,4 @@ def _row(row: Any, person: Any) -> list[str]:
         return [*cells, "left out", REASONS.get(row.left_out, row.left_out)]
     if person is None:
         return [*cells, str(OUTCOMES[0]), ""]
-    return [*cells, str(OUTCOMES[person.outcome]), person.reason]
+    return [*cells, str(OUTCOMES[person.outcome]), english(person.reason)]

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from campana.channels.contract import Channel
+from campana.core import reason
 from campana.core.exchange import Request
 from campana.core.failure import Class, Failure, Verdict, backoff, verdict
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Accepted, Lost, Result, Status, Unsent
+from campana.core.reason import because
 from campana.engine.changes import Changes
 from campana.engine.house import Account, House, RunPlan
 from campana.engine.start import Chunk, Started
@@ -152,7 +154,8 @@ class Settling:
         again_at = self._slow_down(row, result.retry_after)
         self.changes.tell(row, News(row.id, Status.FAILED, now, None, "unsent", result.reason), row.run_id, row.step, row.channel)
         if current:
-            event = Event(Happening.UNSENT, now, again_at=again_at, reason=result.reason)
+            why = because(reason.NOT_SENT, result.reason)
+            event = Event(Happening.UNSENT, now, again_at=again_at, reason=why)
             self.changes.advance(person, event, plan.shape)
 
     def _throttled(self, row: messages.MessageRow, person: Person, failure: Failure, current: bool, plan: RunPlan) -> None:
@@ -163,7 +166,7 @@ class Settling:
         again_at = self._slow_down(row, failure.retry_after)
         self.changes.tell(row, messages.news_of_failure(row.id, failure, now), row.run_id, row.step, row.channel)
         if current:
-            event = Event(Happening.UNSENT, now, again_at=again_at, reason=failure.words)
+            event = Event(Happening.UNSENT, now, again_at=again_at, reason=self._why(failure))
             self.changes.advance(person, event, plan.shape)
 
     def _slow_down(self, row: messages.MessageRow, asked: int | None) -> int:
@@ -175,12 +178,13 @@ class Settling:
 
     def _lost(self, row: messages.MessageRow, person: Person, result: Lost | Failure, current: bool, plan: RunPlan) -> None:
         now = self.changes.now
-        reason = result.reason if isinstance(result, Lost) else result.words
+        words = result.reason if isinstance(result, Lost) else result.words
+        why = because(reason.LOST, words) if isinstance(result, Lost) else self._why(result)
         ask_at = first_ask(self.house, self.account.channel, now)
-        news = News(row.id, Status.UNCERTAIN, now, None, None, reason, ask_at)
+        news = News(row.id, Status.UNCERTAIN, now, None, None, words, ask_at)
         self.changes.tell(row, news, row.run_id, row.step, row.channel)
         if current:
-            self.changes.advance(person, Event(Happening.UNCERTAIN, now, reason=reason), plan.shape)
+            self.changes.advance(person, Event(Happening.UNCERTAIN, now, reason=why), plan.shape)
 
     def failed(
         self,
@@ -205,8 +209,12 @@ class Settling:
             self._hold(row, failure)
         elif failure.cls is Class.CONFIG:
             self.of_sender(row).trouble = f"{failure.words} ({failure.code})"
-        event = Event(Happening.FAILED, now, current, decided, again_at, f"{failure.words} ({failure.code})")
+        event = Event(Happening.FAILED, now, current, decided, again_at, self._why(failure))
         self.changes.advance(person, event, plan.shape)
+
+    def _why(self, failure: Failure) -> str:
+        """A failure as the reason of what follows from it."""
+        return because(reason.FAILURE, self.account.channel.kind, failure.code, failure.words)
 
     def _hold(self, row: messages.MessageRow, failure: Failure) -> None:
         why = f"{failure.words} ({failure.code})"

@@ -15,10 +15,11 @@ from sqlalchemy import Connection
 
 from campana.channels.contract import Channel, Render, UnfitContent
 from campana.core import hours as active_hours
-from campana.core import pace
+from campana.core import pace, reason
 from campana.core.ids import Id, new_id
 from campana.core.journey import Event, Happening, Stage
 from campana.core.message import Outgoing, Reach, Rendered, Status
+from campana.core.reason import because
 from campana.engine.changes import Changes
 from campana.engine.house import Account, House, RunPlan
 from campana.store import flows, messages, recipients, suppressions, units
@@ -123,7 +124,7 @@ def _start_chunk(
                     to, rendered = fit
                     weight = rendered.segments if counts_segments else 1
                     if budget.never(weight):
-                        why = f"it counts as {weight} messages, and the sender may send {gates.daily_limit} a day"
+                        why = because(reason.TOO_HEAVY, weight, gates.daily_limit)
                         changes.advance(person, Event(Happening.CANNOT, now, reason=why), plan.shape)
                     elif not budget.take(weight):
                         full = True
@@ -217,14 +218,17 @@ def _fit(
         return None
     to = _address(channel, person)
     if to is None:
-        changes.advance(person, Event(Happening.CANNOT, changes.now, reason=f"no {channel.reaches}"), plan.shape)
+        why = because(reason.NO_ADDRESS, channel.reaches)
+        changes.advance(person, Event(Happening.CANNOT, changes.now, reason=why), plan.shape)
         return None
     if (to, channel.suppresses) in barred or (to, suppressions.ALL) in barred:
-        changes.advance(person, Event(Happening.BARRED, changes.now, reason=f"opted out of {channel.suppresses}"), plan.shape)
+        why = because(reason.OPTED_OUT, channel.suppresses)
+        changes.advance(person, Event(Happening.BARRED, changes.now, reason=why), plan.shape)
         return None
     rendered = render(plan.cells(person.cells))
     if rendered.problem:
-        changes.advance(person, Event(Happening.CANNOT, changes.now, reason=rendered.problem), plan.shape)
+        why = because(reason.PROBLEM, rendered.problem)
+        changes.advance(person, Event(Happening.CANNOT, changes.now, reason=why), plan.shape)
         return None
     return to, rendered
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from campana.core import reason
 from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Status
@@ -128,7 +129,7 @@ def _expire(changes: Changes, person: Person, plan: RunPlan, house: House) -> No
     if not channel.receipts and not person.journey.unknown:
         changes.advance(person, Event(Happening.DELIVERED, changes.now), plan.shape)
         return
-    changes.advance(person, Event(Happening.DEADLINE, changes.now, reason="no receipt in time"), plan.shape)
+    changes.advance(person, Event(Happening.DEADLINE, changes.now, reason=reason.NO_RECEIPT), plan.shape)
 
 
 def finish_runs(c: Connection, now: int) -> list[Id]:
@@ -155,7 +156,7 @@ def sweep(c: Connection, house: House, now: int) -> int:
             continue  # those not enrolled yet are enrolled first: everybody has an outcome
         people = recipients.open_people(c, run.id, BATCH)
         changes = Changes(now)
-        end_all(changes, people, {run.id: house.plan_of_run(c, run.id).shape}, "the campaign was ended")
+        end_all(changes, people, {run.id: house.plan_of_run(c, run.id).shape}, reason.CAMPAIGN_ENDED)
         changes.write(c)
         swept += len(people)
         if not people:
