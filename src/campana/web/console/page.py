@@ -24,6 +24,7 @@ from campana.clock import Clock
 from campana.core.access import Permission
 from campana.core.ids import Id
 from campana.core.message import Status
+from campana.core.reason import read as reason_of
 from campana.engine.estimate import Estimates
 from campana.engine.house import House
 from campana.engine.readings import Readings
@@ -122,7 +123,7 @@ def open_desk(console: Console, live: Live) -> Desk:
     """Loads the templates and catalogues once; raises AssetsMissing in a package that was not built."""
     files = assets.manifest()
     names = {"asset": files.__getitem__, "version": console.version, "channels": console.channels, "themes": THEMES}
-    names |= {"needs": Permission, "code_in": code_in}
+    names |= {"needs": Permission, "code_in": code_in, "reason_of": reason_of}
 
     def advice(kind: str, code: str, language: str) -> Advice:
         face = console.channels.get(kind)  # a package's channel is gone when the package was removed
@@ -177,11 +178,11 @@ def number(text: object, most: int = MOST) -> int:
     return found if found <= most else 0
 
 
-def draw(request: AnyRequest, template: str, *, status: int = 200, **values: Any) -> Response[str]:
-    """A whole page, in the reader's language."""
+def draw(request: AnyRequest, template: str, *, status: int = 200, zone: Any = "", **values: Any) -> Response[str]:
+    """A whole page, in the reader's language; its times by the clocks of a zone, or of the workspace."""
     html = (
         Desk.of(request)
-        .templates(request)
+        .environment(language_of(request), zone or zone_of(request))
         .get_template(template)
         .render(
             **values,
