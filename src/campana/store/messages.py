@@ -87,7 +87,8 @@ ASKED_ABOUT = tuple(int(status) for status in (Status.UNCERTAIN, Status.UNKNOWN,
 STATUSES = {int(status): status for status in Status}
 
 
-def _row(row: Any) -> MessageRow:
+def row_of(row: Any) -> MessageRow:
+    """The message of a row with the columns of `ROW`."""
     id_, run_id, recipient_id, step, attempt, channel, sender_id, to, text, status, *rest = row
     return MessageRow(id_, run_id, recipient_id, step, attempt, channel, sender_id, to, text, STATUSES[status], *rest)
 
@@ -154,19 +155,19 @@ def news_of_failure(
 
 def load(c: Connection, ids: Iterable[Id]) -> dict[Id, MessageRow]:
     """Messages by id."""
-    return {row.id: _row(row) for row in BY_ID.fetch(c, [{"id": one} for one in ids])}
+    return {row.id: row_of(row) for row in BY_ID.fetch(c, [{"id": one} for one in ids])}
 
 
 def of_people(c: Connection, recipient_ids: Iterable[Id]) -> list[MessageRow]:
     """All messages of these people, oldest first."""
     ids = list(recipient_ids)
-    return [_row(row) for row in c.execute(ROW.where(M.recipient_id.in_(ids)).order_by(M.id))] if ids else []
+    return [row_of(row) for row in c.execute(ROW.where(M.recipient_id.in_(ids)).order_by(M.id))] if ids else []
 
 
 def by_vendor_id(c: Connection, workspace_id: Id, vendor_id: str) -> MessageRow | None:
     """The message of that vendor's id."""
     row = c.execute(ROW.where(M.vendor_id == vendor_id, M.workspace_id == workspace_id).limit(1)).first()
-    return _row(row) if row else None
+    return row_of(row) if row else None
 
 
 def claimed(c: Connection, contact_id: Id, vendor_ids: Iterable[str]) -> set[str]:
@@ -184,13 +185,13 @@ def people_open_in_unit(c: Connection, unit_id: Id) -> list[Id]:
 def open_in_unit(c: Connection, unit_id: Id) -> list[MessageRow]:
     """Attempts of a unit whose answer nobody wrote down."""
     where = (M.unit_id == unit_id, M.status == int(Status.SENDING))
-    return [_row(row) for row in c.execute(ROW.where(*where).order_by(M.id))]
+    return [row_of(row) for row in c.execute(ROW.where(*where).order_by(M.id))]
 
 
 def take_askable(c: Connection, now: int, until: int, limit: int) -> list[MessageRow]:
     """Messages whose asking is due, uncertain ones first; nobody else asks about them before `until`."""
     due = ROW.where(M.status.in_(ASKED_ABOUT), M.ask_at <= now).order_by(M.status, M.ask_at).limit(limit)
-    rows = [_row(row) for row in c.execute(locked(due, message, skip_locked=True))]
+    rows = [row_of(row) for row in c.execute(locked(due, message, skip_locked=True))]
     ask_all(c, [(row.id, until, row.asks) for row in rows])
     return rows
 
