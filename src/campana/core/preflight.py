@@ -181,27 +181,30 @@ class Load:
     weight: int
     rate: float
     daily_limit: int | None = None
+    used: int = 0  # of the daily limit, today
 
 
-def finished_at(start: int, loads: Iterable[Load], hours: Hours | None) -> int | None:
-    """When the last of the first messages is out, at the senders' pace and within the hours; None when that is years away."""
-    ends = [_one_finished(start, load, hours) for load in loads]
+def finished_at(start: int, loads: Iterable[Load], hours: Hours | None, most: int = MOST_WINDOWS) -> int | None:
+    """When the last of the first messages is out, at the senders' pace and within the hours; None when that is more than so
+    many openings away."""
+    ends = [_one_finished(start, load, hours, most) for load in loads]
     known = [end for end in ends if end is not None]
     return max(known, default=start) if len(known) == len(ends) else None
 
 
-def _one_finished(start: int, load: Load, hours: Hours | None) -> int | None:
+def _one_finished(start: int, load: Load, hours: Hours | None, most: int) -> int | None:
     """Counts through the openings and the UTC days one by one: a daily limit begins anew with each day."""
     left, at = load.weight, start
     day, room = -1, 0.0
-    for _ in range(MOST_WINDOWS):
+    for _ in range(most):
         if left <= 0:
             return at
         at = next_open(hours, at)
         closes = closes_at(hours, at) if hours else at + DAY
         until = min(closes, (at // DAY + 1) * DAY)
         if at // DAY != day:
-            day, room = at // DAY, load.daily_limit if load.daily_limit is not None else float("inf")
+            used = load.used if at // DAY == start // DAY else 0
+            day, room = at // DAY, max(0, load.daily_limit - used) if load.daily_limit is not None else float("inf")
         possible = min(room, max(1, int((until - at) / SECOND * load.rate)))
         taken = min(left, int(possible))
         if taken == left:
