@@ -32,10 +32,11 @@ from campana.engine.house import Exchange, House
 from campana.engine.ingest import keeper
 from campana.engine.journal import Journal
 from campana.engine.readings import Readings
+from campana.engine.report_mail import keep_mailing
 from campana.engine.upkeep import upkeep
 from campana.engine.vendors import keep_templates
 from campana.engine.worker import EVERYTHING, Role, Worker, role_name
-from campana.mail import mailer
+from campana.mail import Mailer, mailer
 from campana.metrics import Metrics
 from campana.settings import BadSettings, Settings
 from campana.sources.forms import Limits
@@ -47,6 +48,7 @@ from campana.vault import Vault, open_vault
 from campana.web import app as web_app
 from campana.web.app import Actions, Application, Console, Face, Refused
 from campana.web.console.page import Noting
+from campana.web.console.report_letter import Letters
 from campana.web.doors import Doors
 from campana.web.gateway import Gateway, HookRow
 from campana.web.health import Health, serve_health
@@ -237,6 +239,9 @@ async def open_installation(
             beside.append(asyncio.create_task(follow(installation.house, vault, installation.bus.woken)))
             if Role.PUMP in roles:
                 beside.append(asyncio.create_task(keep_templates(installation.house)))
+                if post := _mailer(settings):
+                    letters = Letters(db, faces(known), _pages_url(installation))
+                    beside.append(asyncio.create_task(keep_mailing(installation.house, post, letters.write)))
             _settle_memory()
             yield installation
         finally:
@@ -378,14 +383,29 @@ def _assemble(
 
 def _doors(settings: Settings, vault: Vault, exchange: Exchange, clock: Clock) -> Doors:
     """What the sign-in stands on. Raises BadMailSettings."""
-    url = settings.smtp_url.get_secret_value() if settings.smtp_url else ""
     provider = None
     if settings.oidc_issuer and settings.oidc_client_id:
         secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else ""
         facts = (settings.oidc_name, settings.oidc_issuer, settings.oidc_client_id, secret)
         provider = Provider(*facts, exchange, clock)
     proxies = networks(settings.trusted_proxies or "")
-    return Doors(vault, mailer(url, settings.mail_from) if url else None, provider, proxies)
+    return Doors(vault, _mailer(settings), provider, proxies)
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    """What sends mails, when a server is set. Raises BadMailSettings."""
+    url = settings.smtp_url.get_secret_value() if settings.smtp_url else ""
+    return mailer(url, settings.mail_from) if url else None
+
+
+def _pages_url(installation: Installation) -> Callable[[], str]:
+    """Where people find the pages; "" while nobody listens here and no public name is set."""
+    return lambda: (installation.settings.public_url or installation.public_url).rstrip("/")
+
+
+def faces(known: Mapping[str, Channel]) -> dict[str, Face]:
+    """How each channel is shown."""
+    return {kind: Face.of(channel) for kind, channel in known.items()}
 
 
 def _console(house: House, bus: Bus, gateway: Gateway, workspace_id: Id, doors: Doors, public_url: Callable[[], str]) -> Console:
@@ -397,7 +417,7 @@ def _console(house: House, bus: Bus, gateway: Gateway, workspace_id: Id, doors: 
         audience=lambda campaign_id: report.audience_csv(house, campaign_id),
         clock=house.clock,
         workspace_id=workspace_id,
-        channels={kind: Face.of(channel) for kind, channel in house.channels.items()},
+        channels=faces(house.channels),
         gateway=gateway,
         house=house,
         doors=doors,

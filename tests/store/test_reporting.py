@@ -183,5 +183,5 @@ def test_no_statement_of_a_report_reads_all_figures(engine: Engine, begin: Begin
         look = flaws_on_sqlite if c.dialect.name == "sqlite" else flaws_on_postgresql
         asked = {statement: values for statement, values in said.statements.items() if "counter" in statement}
         flaws = {statement: found for statement, values in asked.items() if (found := look(c, statement, values, {"counter"}))}
-    assert len(asked) == 4, "sums, those before, those of each, days"
+    assert len(asked) >= 4, "sums, those before, those of each, days"
     assert not flaws, flaws
