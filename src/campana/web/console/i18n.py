@@ -85,7 +85,6 @@ def figures(language: str, zone: str) -> dict[str, Callable[..., str]]:
         "number": lambda n: format_decimal(n, locale=language),
         "share": share,
         "moment": lambda us: format_datetime(local(us), "d MMM y, HH:mm", locale=language),
-        "second": lambda us: format_datetime(local(us), "d MMM y, HH:mm:ss", locale=language),
         "planned": lambda us, where: format_datetime(_local(us, where or zone), "EEE d MMM y, HH:mm", locale=language),
         "place": lambda where: place_of(where or zone, language),
         "clock": lambda us: format_time(local(us).time(), "HH:mm:ss", locale=language),
