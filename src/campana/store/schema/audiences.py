@@ -23,6 +23,7 @@ audience = Table(
     Column("reading", Text, nullable=False, server_default=text("'{}'")),  # JSON: separator and encoding, as chosen by people
     Column("trouble", Text),  # why the file cannot be read as it is
     Column("upload_id", IdType),  # of the file it is read from; NULL when that is not kept
+    Column("origin", Text),  # JSON of core.missed.Origin: the campaign whose people these are; NULL: they came otherwise
     Column("created_at", Micros, nullable=False),
     Index("audience_upload", "upload_id"),
 )

@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 COLUMNS = (
+    ("audience", "origin", sa.Text()),
     ("campaign", "owner_id", IdType()),
     ("run", "watch", sa.Text()),
     ("workspace", "stopped_at", sa.BigInteger()),
