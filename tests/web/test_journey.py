@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -10,7 +11,7 @@ from campana.channels.contract import VendorTemplate
 from campana.core.draft import Draft, DraftStep
 from campana.engine import workbench
 from campana.engine.readings import Place
-from campana.store import accounts, suppressions, templates
+from campana.store import accounts, audit, suppressions, templates
 from campana.web.console.page import number
 from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
 from tests.web.forms import filled
@@ -309,6 +310,12 @@ async def test_a_test_message_says_what_the_preview_says(http, studio):
     sent = await press(http, path, "journey", page.text, to="+12125550177", do="test")
     assert "Sent to +12125550177." in words(sent.text)
     assert studio.world.sent_to("+12125550177") == [("twilio", "Hi Bruno, your  plan")]
+    before = len(studio.world.accepted())
+    twice = [press(http, path, "journey", page.text, to="+12125550178", do="test") for _ in range(2)]
+    assert all("Sent to +12125550178." in words(one.text) for one in await asyncio.gather(*twice))
+    assert len(studio.world.accepted()) == before + 1
+    log = await studio.world.house.db.read(audit.entries, studio.workspace_id, what="integration.tested")
+    assert [one.who for one in log] == ["ana@example.com"] * 2
     wrong = await press(http, path, "journey", page.text, to="12", do="test")
     assert "Write the number with its country code" in words(wrong.text)
 
