@@ -69,9 +69,12 @@ export function follow(live) {
   // New rows never move what is under the pointer: they are counted, and shown when asked for.
   const more = live.querySelector("[data-more]");
   if (more) live.addEventListener("stats", (event) => {
-    const { rows, more: words } = JSON.parse(event.detail.data);
+    const { rows, more: words, gone } = JSON.parse(event.detail.data);
     const fresh = rows.filter((id) => !document.getElementById(`row-${id}`)).length;
-    more.hidden = fresh === 0;
-    if (fresh) more.querySelector("span").textContent = words[fresh];
+    const left = live.querySelectorAll("tr[id^='row-']").length > rows.length - fresh;
+    more.hidden = !fresh && !left;
+    const said = fresh ? words[fresh] : gone;
+    const span = more.querySelector("span");
+    if (!more.hidden && span.textContent !== said) span.textContent = said;
   });
 }

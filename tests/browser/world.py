@@ -23,12 +23,12 @@ from campana.clock import VirtualClock
 from campana.core.access import Role
 from campana.core.ids import Id, derived_id
 from campana.store import campaign_list, reports, schema, sessions, users, workspaces
-from campana.store.campaign_list import CampaignLine
+from campana.store.campaign_list import CampaignLine, Sending
 from campana.store.database import Database, create_store_engine
 from campana.store.migrate import migrate
 from campana.store.reports import FailureLine, Progress
 from campana.web.access import COOKIE, hash_of
-from campana.web.app import Actions, Application, Console, Face, create_app, serve
+from campana.web.app import Actions, Application, Console, Face, Refused, create_app, serve
 from campana.web.live import Live, Topic
 
 MINUTE = 60_000_000
@@ -42,6 +42,7 @@ NOW = NINE + 45 * MINUTE
 WORKSPACE, ELSEWHERE = derived_id("workspace"), derived_id("elsewhere")
 STRANGER = "stranger"  # owns another workspace, and is nobody in ours
 REMINDERS = derived_id("visit reminders")
+POSSIBLE = {"sending": ("pause", "finish"), "scheduled": ("pause", "finish"), "paused": ("resume", "finish")}
 LONG = "Lembretes de visita técnica de dezembro para clientes de fibra em São Paulo e região metropolitana"
 
 
@@ -237,13 +238,26 @@ class World:
         if function is campaign_list.campaigns:
             self.reads += 1
             return list(self.lines) if args[0] == WORKSPACE else []
+        if function is campaign_list.sending:
+            lines = [each for each in self.lines if each.status == "sending" and args[0] == WORKSPACE]
+            only = lines[0].campaign_id if len(lines) == 1 else None
+            return Sending(len(lines), sum(each.sent for each in lines), sum(each.people for each in lines), only)
         if function is reports.progress:
             self.reads += 1
             return self.progress.get(args[1]) if args[0] == WORKSPACE else None
         return await self.db.read(function, *args, **named)
 
     async def write(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """Changes the store."""
+        """Changes the figures of campaigns that are put away or brought back, all else in the store."""
+        if function in (campaign_list.archive, campaign_list.restore):
+            putting = function is campaign_list.archive
+            for at, each in enumerate(self.lines):
+                if each.campaign_id == args[1] and (each.archived_at is None) == putting and each.finished_at:
+                    self.lines[at] = replace(each, archived_at=NOW if putting else None)
+                    self.pressed.append((function.__name__, each.campaign_id))
+                    self.wake()
+                    return True
+            return False
         return await self.db.run(function, *args, **named)
 
     async def changed(self, seconds: float) -> None:
@@ -266,9 +280,14 @@ class World:
         async def act(campaign_id: Id, note: Callable[[Connection], None]) -> None:
             if self.refusal:
                 raise self.refusal
+            at = next(at for at, each in enumerate(self.lines) if each.campaign_id == campaign_id)
+            if name not in POSSIBLE.get(self.lines[at].status, ()):
+                raise Refused("It cannot be done in this state.")
             await self.db.run(note)
             self.pressed.append((name, campaign_id))
-            self.change(status=status)
+            self.lines[at] = replace(self.lines[at], status=status)
+            self.progress[campaign_id] = figures(self.lines[at])
+            self.wake()
 
         return act
 

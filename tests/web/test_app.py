@@ -23,7 +23,7 @@ from campana.store import campaigns as store_campaigns
 from campana.web.app import HEADERS, PortTaken, Refused, create_app, serve
 from campana.web.bodies import FORMS, MARGIN, STRANGERS, most_of
 from campana.web.console import assets, i18n
-from campana.web.console.campaigns import PAGE, Wanted, show
+from campana.web.console.campaign_filters import PAGE, Wanted, show
 from campana.web.console.progress import BUCKETS, POINTS, View, pace
 from campana.web.visitor import Visitor
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from babel.dates import format_datetime, format_time, format_timedelta, get_timezone_location
+from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_timezone_location
 from babel.numbers import format_decimal, format_percent
 from babel.support import NullTranslations, Translations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -85,9 +85,11 @@ def figures(language: str, zone: str) -> dict[str, Callable[..., str]]:
         "number": lambda n: format_decimal(n, locale=language),
         "share": share,
         "moment": lambda us: format_datetime(local(us), "d MMM y, HH:mm", locale=language),
+        "second": lambda us: format_datetime(local(us), "d MMM y, HH:mm:ss", locale=language),
         "planned": lambda us, where: format_datetime(_local(us, where or zone), "EEE d MMM y, HH:mm", locale=language),
         "place": lambda where: place_of(where or zone, language),
         "clock": lambda us: format_time(local(us).time(), "HH:mm:ss", locale=language),
+        "day": lambda day: format_date(day, "d MMM y", locale=language),
         "minute": lambda minute: format_datetime(local(minute * 60 * SECOND), "d MMM, HH:mm", locale=language),
         "lasting": lambda us: format_timedelta(us / SECOND, granularity="minute", locale=language),
     }
