@@ -240,7 +240,7 @@ async def open_installation(
             if Role.PUMP in roles:
                 beside.append(asyncio.create_task(keep_templates(installation.house)))
                 if post := _mailer(settings):
-                    letters = Letters(db, faces(known), _pages_url(installation))
+                    letters = Letters(db.read, faces(known), lambda: (settings.public_url or "").rstrip("/"))
                     beside.append(asyncio.create_task(keep_mailing(installation.house, post, letters.write)))
             _settle_memory()
             yield installation
@@ -396,11 +396,6 @@ def _mailer(settings: Settings) -> Mailer | None:
     """What sends mails, when a server is set. Raises BadMailSettings."""
     url = settings.smtp_url.get_secret_value() if settings.smtp_url else ""
     return mailer(url, settings.mail_from) if url else None
-
-
-def _pages_url(installation: Installation) -> Callable[[], str]:
-    """Where people find the pages; "" while nobody listens here and no public name is set."""
-    return lambda: (installation.settings.public_url or installation.public_url).rstrip("/")
 
 
 def faces(known: Mapping[str, Channel]) -> dict[str, Face]:

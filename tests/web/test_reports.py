@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import importlib.util
 import io
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from aiosmtpd.smtp import SMTP
 from sqlalchemy import select
 
 from campana.core.ids import new_id
 from campana.core.periods import Every
+from campana.mail import mailer
 from campana.store import audit, counters, report_mails, saved_views, schema
 from campana.store.campaigns import add_run, create
+from campana.vault import Vault
+from campana.web.app import create_app
 from campana.web.console.report_mails import MOST_ADDRESSES, read
 from campana.web.console.reports import Wanted
+from campana.web.doors import Doors
 from tests.web.forms import filled
 
 _spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1] / "browser" / "world.py")
@@ -277,6 +284,40 @@ async def test_reports_by_mail_of_another_workspace_are_not_there(world: Any, ht
     for deed in ("pause", "resume", "delete", "now"):
         assert (await post(http, f"/reports/mails/{theirs.hex()}/{deed}")).status_code == 404
     assert "Theirs" not in (await http.get("/reports/mails")).text
+
+
+class Box:
+    """A mail server's inbox; it may refuse."""
+
+    def __init__(self) -> None:
+        self.mails: list[Any] = []
+        self.refuses = False
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the server's own name
+        if self.refuses:
+            return "550 No such mailbox"
+        self.mails.append(envelope)
+        return "250 OK"
+
+
+async def test_one_goes_at_once_to_whoever_asks_and_to_nobody_else(world: Any) -> None:
+    box = Box()
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(box), "127.0.0.1", 0)
+    doors = Doors(Vault(["x" * 64]), mailer(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", "c@example.com"))
+    app = create_app(replace(world.console(), doors=doors))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    cookies = {worlds.COOKIE: worlds.token("editor")}
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", cookies=cookies) as http:
+        await post(http, "/reports/mails", **FORM)
+        (mail,) = await world.db.read(report_mails.of_workspace, worlds.WORKSPACE)
+        assert (await post(http, f"/reports/mails/{mail.id.hex()}/now")).headers["location"] == "/reports/mails?said=sent"
+        assert [one.rcpt_tos for one in box.mails] == [["editor@example.com"]]
+        box.refuses = True
+        answer = await post(http, f"/reports/mails/{mail.id.hex()}/now")
+        assert (answer.status_code, "did not take the mail" in answer.text) == (502, True)
+    server.close()
+    (after,) = await world.db.read(report_mails.of_workspace, worlds.WORKSPACE)
+    assert (after.next_at, after.sent_at, after.trouble) == (mail.next_at, None, None), "what is due stays due"
 
 
 async def test_without_a_mail_server_nothing_is_sent_and_the_page_says_what_to_set(world: Any, http: httpx.AsyncClient) -> None:

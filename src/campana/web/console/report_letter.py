@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +13,6 @@ from campana.channels.advice import NONE, Advice
 from campana.core.periods import local_day, over_before
 from campana.mail import Letter
 from campana.store import campaigns, reporting, workspaces
-from campana.store.database import Database
 from campana.store.report_mails import ReportMail
 from campana.store.reporting import Report
 from campana.web.console import i18n
@@ -27,8 +26,8 @@ SHOWN = 20  # campaigns and codes in the letter; all of them are in the file
 class Letters:
     """Writes them: the page of the same figures is linked, where people reach the console from outside."""
 
-    def __init__(self, db: Database, channels: Mapping[str, Face], public_url: Callable[[], str]) -> None:
-        self.db, self.public_url = db, public_url
+    def __init__(self, read: Callable[..., Awaitable[Any]], channels: Mapping[str, Face], public_url: Callable[[], str]) -> None:
+        self.read, self.public_url = read, public_url
 
         def advice(kind: str, code: str, language: str) -> Advice:
             face = channels.get(kind)
@@ -52,7 +51,7 @@ class Letters:
             campaign = campaigns.name_of(c, wanted.chosen.campaign_id) if wanted.chosen.campaign_id else ""
             return found, workspaces.get(c, mail.workspace_id).name, campaign
 
-        found, workspace, campaign = await self.db.read(look)
+        found, workspace, campaign = await self.read(look)
         templates = self.environment(mail.language, mail.zone)
         words: dict[str, Any] = {
             "mail": mail,
