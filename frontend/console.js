@@ -48,6 +48,7 @@ if (document.querySelector("[data-chart]")) {
   import("./charts.js").then(({ mount }) => mount(document));
 }
 if (document.querySelector("[data-copy]")) import("./copy.js");
+if (document.querySelector("[data-panel]")) import("./panel.js");
 if (document.querySelector("[data-version]")) import("./autosave.js");
 if (document.querySelector("[data-columns]")) import("./picker.js");
 // What could not be done is said at the top, and read at once.
