@@ -160,7 +160,7 @@ def _without_values(c: Connection, statement: str) -> dict[str, Any]:
         return numbers.setdefault(said[1] or str(len(numbers)), f"${len(numbers) + 1}")
 
     with contextlib.closing(c.connection.cursor()) as cursor:
-        words = re.sub(r"%(?:\((\w+)\))?s", numbered, statement).replace("%%", "%")
+        words = re.sub(r"%(?:\((\w+)\))?[sb]", numbered, statement).replace("%%", "%")
         cursor.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {words}".encode())
         found: dict[str, Any] = cursor.fetchone()[0][0]["Plan"]
         return found
