@@ -18,6 +18,7 @@ function count() {
 }
 
 all.hidden = false;
+bulk.dataset.counting = "yes";
 every.addEventListener("change", () => {
   for (const box of boxes()) box.checked = every.checked;
   count();

@@ -83,7 +83,9 @@ def test_whoever_makes_a_draft_or_a_copy_owns_it(begin: Begin) -> None:
 def test_only_what_is_over_is_put_away_and_comes_back(begin: Begin) -> None:
     with begin() as c:
         workspace_id = accounts.ensure_workspace(c, "default", NOW)
-        made = {status: a_campaign(c, str(status), status) for status in (None, "scheduled", "sending", "paused", "sent", "ended")}
+        made = {
+            status: a_campaign(c, str(status), status) for status in (None, "scheduled", "sending", "paused", "sent", "ended")
+        }
         done = {status for status, one in made.items() if campaign_list.archive(c, workspace_id, one, OLGA, NOW)}
         assert done == {"sent", "ended"}
         assert not campaign_list.archive(c, workspace_id, made["sent"], OLGA, NOW), "a second time it does nothing"

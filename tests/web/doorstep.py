@@ -80,7 +80,7 @@ class Browser:
             self.form = found[1]
         return answer
 
-    async def post(self, path: str, **fields: str) -> httpx.Response:
+    async def post(self, path: str, **fields: str | list[str]) -> httpx.Response:
         if not self.form:
             await self.get("/sign-in")
         if not self.form:
