@@ -33,6 +33,8 @@ DETAILS: dict[str, dict[str, Any]] = {
     "campaign.archived": {},
     "campaign.restored": {},
     "campaign.exported": {},
+    "campaign.messages_exported": {},
+    "workspace.messages_exported": {},
     "audience.uploaded": {},
     "audience.added": {"people": 1},
     "audience.read": {},
