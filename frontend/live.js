@@ -12,35 +12,41 @@ export function follow(live) {
     hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: live.dataset.zone,
   });
   let paused = false;
+  let cut = false;
   let connection;
   let silence;
   let retry;
 
   const heard = () => {
-    lost.hidden = true;
+    cut = false;
+    show();
     clearTimeout(silence);
     silence = setTimeout(cutOff, SILENCE);
   };
   const cutOff = () => {
     clearTimeout(silence);
-    if (!paused && !document.hidden) lost.hidden = false;
+    cut = !paused && !document.hidden;
+    show();
   };
   const again = () => {
     cutOff();
     clearTimeout(retry);
     if (!paused) retry = setTimeout(() => live.dispatchEvent(new Event("follow")), RETRY_AFTER);
   };
+  // One word at a time: who reads that the connection is lost must not read "Live" beside it.
   const show = () => {
-    state.textContent = paused ? state.dataset.off : state.dataset.on;
+    const word = paused ? "off" : cut ? "lost" : "on";
+    if (state.textContent !== state.dataset[word]) state.textContent = state.dataset[word];
     toggle.setAttribute("aria-pressed", paused);
-    live.dataset.live = paused ? "paused" : "on";
+    live.dataset.live = { off: "paused", lost: "lost", on: "on" }[word];
+    lost.hidden = word !== "lost";
   };
 
   toggle.hidden = false;
   toggle.addEventListener("click", () => {
     paused = !paused;
+    cut = false;
     show();
-    lost.hidden = true;
     clearTimeout(silence);
     if (paused) connection?.reader?.cancel(); // no stream is open for somebody who does not look
     else live.dispatchEvent(new Event("follow"));
@@ -64,7 +70,6 @@ export function follow(live) {
   live.addEventListener("htmx:error", again);
   live.addEventListener("htmx:response:error", again);
   document.addEventListener("visibilitychange", () => { if (document.hidden) clearTimeout(silence); });
-  show();
 
   // New rows never move what is under the pointer: they are counted, and shown when asked for.
   const more = live.querySelector("[data-more]");
