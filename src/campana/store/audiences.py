@@ -12,6 +12,7 @@ from sqlalchemy import Connection, exists, insert, or_, select, update
 from campana.core.audience import Summary
 from campana.core.campaign import AudienceSpec
 from campana.core.ids import Id
+from campana.core.missed import Origin
 from campana.core.reading import Reading
 from campana.core.tally import EMPTY, open_problems
 from campana.store import uploads
@@ -35,6 +36,7 @@ class Audience:
     reading: Reading
     trouble: str | None
     upload_id: Id | None
+    origin: Origin | None = None  # the campaign whose people these are
 
     @property
     def open_problems(self) -> int:
@@ -111,7 +113,7 @@ def _json(value: object) -> str:
 def load(c: Connection, workspace_id: Id, audience_id: Id | None, lock: bool = False) -> Audience | None:
     """The audience; with `lock`, nobody else changes it until the transaction ends."""
     statement = select(
-        A.id, A.file_name, A.columns, A.loaded, A.summary, A.spec, A.reading, A.trouble, A.upload_id
+        A.id, A.file_name, A.columns, A.loaded, A.summary, A.spec, A.reading, A.trouble, A.upload_id, A.origin
     ).where(A.workspace_id == workspace_id, A.id == audience_id)  # fmt: skip
     row = c.execute(locked(statement, audience) if lock else statement).first()
     if row is None:
@@ -126,6 +128,7 @@ def load(c: Connection, workspace_id: Id, audience_id: Id | None, lock: bool = F
         msgspec.json.decode(row.reading, type=Reading),
         row.trouble,
         row.upload_id,
+        msgspec.json.decode(row.origin, type=Origin) if row.origin else None,
     )
 
 

@@ -17,7 +17,7 @@ from campana.store import audience_rows, audiences, jobs
 from campana.store.audiences import Audience
 from campana.store.jobs import Job
 
-IMPORT, CHANGE = "import", "change"  # kinds of jobs: of a campaign, of an audience
+IMPORT, CHANGE, COPY = "import", "change", "copy"  # kinds of jobs: of a campaign; of an audience; of one made of another's people
 CELLS = msgspec.json.Decoder(tuple[str, ...])
 ISSUES = msgspec.json.Decoder(tuple[Issue, ...])
 JSON = msgspec.json.Encoder().encode
@@ -35,6 +35,7 @@ class Bench:
     shared: bool = False  # another campaign has these people, too
     earlier: bool = False  # there are such rows before those of the page
     later: bool = False
+    copying: Job | None = None  # the newest copying of another campaign's people into this audience
 
     @property
     def attempt(self) -> Attempt | None:
@@ -91,4 +92,5 @@ def look(
     at = (rows[0].number, rows[-1].number) if rows else (first, first)
     earlier = bool(limit and audience_rows.up_to_number(c, audience.id, shown, at[0] - 1, 1))
     later = bool(limit and audience_rows.from_number(c, audience.id, shown, at[1] + 1, 1))
-    return Bench(audience, reading, change, rows, last, shared, earlier, later)
+    copying = jobs.latest(c, audience.id, COPY) if audience.origin else None
+    return Bench(audience, reading, change, rows, last, shared, earlier, later, copying)
