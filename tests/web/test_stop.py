@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -62,6 +63,23 @@ async def test_campaigns_stay_paused_unless_they_are_wanted_again(studio: Studio
     await studio.world.play(hours=1)
     assert len(studio.world.accepted()) == before
     assert await studio.world.status() == "paused"
+
+
+async def test_while_everything_is_stopped_no_test_message_goes_out(studio: Studio) -> None:
+    await studio.write(_join, studio.workspace_id, "olga", Role.OWNER, studio.world.clock.now())
+    async with studio.as_user("olga") as http:
+        await http.post(HERE, data=filled((await http.get(HERE)).text, "/stop"))
+        page = (await http.get("/integrations")).text
+        homes = re.findall(r'href="(/integrations/[0-9a-f]{32})"', page)
+        home = [one for one in homes if 'name="text"' in (await http.get(one)).text][0]  # noqa: RUF015 - asked one by one
+        page = (await http.get(home)).text
+        sender = re.search(r'<option value="([0-9a-f]{32})"', page)
+        assert sender is not None
+        answer = await http.post(
+            f"{home}/test", data=filled(page, f"{home}/test", sender=sender[1], to="+12125550177", text="Hello")
+        )
+    assert "Everything is stopped, test messages too." in answer.text
+    assert studio.world.accepted() == []
 
 
 async def test_a_viewer_sees_the_stop_and_has_no_button(studio: Studio) -> None:

@@ -117,7 +117,7 @@ async def _tested(request: AnyRequest, view: JourneyView, to: str) -> JourneyVie
 
 
 async def _send_test(request: AnyRequest, view: JourneyView, sheet: Sheet | None, to: str) -> Verdict | str:
-    """A verdict of the vendor, or why none was asked for: not_ready, no_number, too_many."""
+    """A verdict of the vendor, or why none was asked for: not_ready, no_number, too_many, stopped."""
     house = house_of(request)
     account = house.accounts.get(sheet.sender.integration_id) if sheet and sheet.sender else None
     ready = sheet is not None and sheet.sender is not None and not any(finding.blocks for finding in sheet.findings)

@@ -21,7 +21,7 @@ from campana.core.ids import Id, id_of
 from campana.core.phones import Phone, parse_phone
 from campana.engine.house import CALL_TIMEOUT, Account, vendor_template
 from campana.engine.vendors import VendorRefuses, Verdict, sync_account, try_out
-from campana.store import templates, trials
+from campana.store import templates, trials, workspaces
 from campana.store.integrations import Card
 from campana.store.trials import Begun
 from campana.web.access import noting
@@ -32,6 +32,7 @@ from campana.web.visitor import Visitor
 
 NOTHING = "–"  # for a value that has no example
 TOO_MANY = "too_many"  # test messages just now
+STOPPED = "stopped"  # is everything, by the emergency stop
 LOOKS_SECONDS = 0.2  # at what came of a press that another request is sending
 LOOKS = round(2 * CALL_TIMEOUT / SECOND / LOOKS_SECONDS)
 VERDICT = msgspec.json.Decoder(Verdict)
@@ -152,13 +153,16 @@ async def sent_test(
     template: VendorTemplate | None,
     values: Mapping[str, str] | None = None,
 ) -> Verdict | str:
-    """Sends one real message, which the audit log tells of, and says what the vendor answered, or why it was not asked: too_many.
+    """Sends one real message, which the audit log tells of, and says what the vendor answered, or why it was not asked: too_many,
+    stopped.
 
     The same press again within seconds is the same message, whichever process it reaches.
     """
     console = Desk.of(request).console
     said = (Visitor.of(request).user_id, account.id, sender, to, content, template, sorted((values or {}).items()))
     press = hashlib.sha256(repr(said).encode()).digest()
+    if await console.read(workspaces.stop_of, workspace_of(request)):
+        return STOPPED
     begun: Begun = await console.write(trials.begin, workspace_of(request), press, console.clock.now())
     if begun.until:
         return TOO_MANY

@@ -43,7 +43,7 @@ from campana.web.console.audience_form import (
 )
 from campana.web.console.csv_files import lines, sent
 from campana.web.console.drafts import Wizard, author_of, home_of, house_of, known_draft, workspace_of
-from campana.web.console.page import AnyRequest, Desk, Refused, draw, language_of, number, preference
+from campana.web.console.page import MOST, AnyRequest, Desk, Refused, draw, language_of, number, preference
 from campana.web.visitor import Visitor
 
 WHATS = ("save", "drop", "restore", "accept")
@@ -79,6 +79,11 @@ class BenchView:
     @property
     def changing(self) -> bool:
         return self.b.change is not None and self.b.change.runs(self.now)
+
+    @property
+    def copying(self) -> bool:
+        """Whether people of another campaign are being copied into this audience."""
+        return self.b.copying is not None and self.b.copying.runs(self.now)
 
     @property
     def change_died(self) -> bool:
@@ -216,7 +221,7 @@ async def _shown(request: AnyRequest, campaign: str, done: str = "") -> Response
         return cast("Response[Any]", draft)
     view = await view_of(request, draft, asked_of(request), done)
     answer = answered(request, view)
-    if view.wanted.poll and not view.reading and not view.changing:
+    if view.wanted.poll and not view.reading and not view.changing and not view.copying:
         answer.headers["HX-Refresh"] = "true"  # the work is over: there is more to see than this part
     return answer
 
@@ -227,6 +232,8 @@ async def _shown(request: AnyRequest, campaign: str, done: str = "") -> Response
 @post("/campaigns/{campaign:str}/audience/rows/{number:int}", needs=Permission.EDIT, include_in_schema=False)
 async def change_row(request: AnyRequest, campaign: FromPath[str], number: FromPath[int]) -> Response[Any]:
     """Mends a row, drops it, brings it back, or takes it as it is."""
+    if not 0 < number <= MOST:
+        raise NotFoundException
     form = dict((await request.form()).multi_items())
     do = str(form.get("do", "save"))
     what = cast("benches.What", do if do in WHATS else "save")
