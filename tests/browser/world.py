@@ -21,12 +21,14 @@ from sqlalchemy import Connection, insert
 from campana.channels import twilio_sms, whatsapp
 from campana.clock import VirtualClock
 from campana.core.access import Role
+from campana.core.forecast import Bound, Forecast
+from campana.core.held import Held, Why
 from campana.core.ids import Id, derived_id
-from campana.store import campaign_list, reports, schema, sessions, users, workspaces
+from campana.store import campaign_list, progress, schema, sessions, users, workspaces
 from campana.store.campaign_list import CampaignLine, Sending
 from campana.store.database import Database, create_store_engine
 from campana.store.migrate import migrate
-from campana.store.reports import FailureLine, Progress
+from campana.store.progress import FailureLine, Progress, StepLine
 from campana.web.access import COOKIE, hash_of
 from campana.web.app import Actions, Application, Console, Face, Refused, create_app, serve
 from campana.web.live import Live, Topic
@@ -95,10 +97,9 @@ def figures(of: CampaignLine, minutes: int = 90) -> Progress:
         left_out={"duplicate": 14, "neither phone nor e-mail": 3},
         funnel={"audience": of.people, "sent": of.sent, "delivered": of.delivered, "read": read, "replied": of.replied},
         steps=(
-            {"kind": "primary", "channel": "whatsapp", "sent": of.sent, "delivered": of.delivered - 300, "read": read,
-             "failed": 410, "skipped": 9},
-            {"kind": "fallback", "channel": "twilio_sms", "sent": 401, "delivered": 300, "read": 0, "failed": 101, "skipped": 0},
-            {"kind": "follow_up", "channel": "whatsapp", "sent": 0, "delivered": 0, "read": 0, "failed": 0, "skipped": 0},
+            StepLine("primary", "whatsapp", of.people, waiting, of.sent, of.delivered - 300, read, 410, 9, {1: 401, 2: 4660}),
+            StepLine("fallback", "twilio_sms", 401, 0, 401, 300, 0, 101, 0, {2: 300}),
+            StepLine("follow_up", "whatsapp", 4960, 4157),
         ),
         minutes=[(NINE // MINUTE + at, 40 + (at * 7) % 31) for at in range(minutes) if at % 11],
         failures=(
@@ -106,7 +107,8 @@ def figures(of: CampaignLine, minutes: int = 90) -> Progress:
             FailureLine("whatsapp", "131049", "", 88),
             FailureLine("twilio_sms", "30005", "", 101),
         ),
-        held=("1,204 people wait until 08:00 America/Sao_Paulo: outside the hours of the campaign.",),
+        held=(Held(Why.HOURS, "reminders", "active hours", NINE + 22 * 60 * MINUTE, "whatsapp"),),
+        forecast=Forecast(Bound.PACE, "+1 202 555 0101", "segments", 3.0, None, NINE + 400 * MINUTE),
     )  # fmt: skip
 
 
@@ -242,7 +244,7 @@ class World:
             lines = [each for each in self.lines if each.status == "sending" and args[0] == WORKSPACE]
             only = lines[0].campaign_id if len(lines) == 1 else None
             return Sending(len(lines), sum(each.sent for each in lines), sum(each.people for each in lines), only)
-        if function is reports.progress:
+        if function is progress.progress:
             self.reads += 1
             return self.progress.get(args[1]) if args[0] == WORKSPACE else None
         return await self.db.read(function, *args, **named)

@@ -171,7 +171,7 @@ async def test_an_account_that_is_off_sends_nothing_but_still_hears_receipts(wor
     await world.play(minutes=2)
     assert await world.statuses_of(ANA, world.runs[0]) == [Status.DELIVERED.word]
     assert world.accepted("+12125550109") == []
-    assert ["was turned off" in words for words in (await world.progress(second)).held] == [True]
+    assert ["was turned off" in words for words in map(str, (await world.progress(second)).held)] == [True]
     await house.db.run(integrations.change, workspace_id, made, NINE, active=True)
     await refresh(house, vault)
     await world.play(minutes=2)

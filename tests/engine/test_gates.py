@@ -145,7 +145,7 @@ async def test_hours_hold_until_they_open_and_say_so(world: World) -> None:
     opens = NINE + 4 * HOUR  # 13:00 UTC
     assert world.accepted() == []
     assert await world.held() == [(opens, "active hours")]
-    assert (await world.progress()).held == ["sms: held until 2026-12-01 13:00 UTC: active hours"]
+    assert list(map(str, (await world.progress()).held)) == ["sms: held until 2026-12-01 13:00 UTC: active hours"]
     await world.play(hours=3.5)
     assert await world.status() == "sending"
     assert (await world.progress()).held == []  # they are open
@@ -178,7 +178,9 @@ async def test_the_daily_limit_holds_the_rest_to_the_next_utc_day(worlds: Worlds
     await world.launch(sms(), people=numbers(20))
     await world.play(hours=1)
     assert len(world.accepted()) == 7
-    assert (await world.progress()).held == ["sms: held until 2026-12-02 00:00 UTC: today's limit of the sender is used up"]
+    assert list(map(str, (await world.progress()).held)) == [
+        "sms: held until 2026-12-02 00:00 UTC: today's limit of the sender is used up"
+    ]
     assert await world.held() == [(MIDNIGHT, "today's limit of the sender is used up")]
     await world.play(days=4)
     days = [(line.at - MIDNIGHT) // DAY for line in world.accepted()]
@@ -258,7 +260,7 @@ async def test_a_template_paused_by_webhook_holds_the_step_until_it_is_approved(
     await world.play(hours=2)
     assert [line.kind for line in world.ledger.lines if line.kind in {"accepted", "refused"}] == []
     assert await world.outcomes() == {"waiting": 2}
-    assert any("PAUSED" in why or "paused" in why for why in (await world.progress()).held)
+    assert any("PAUSED" in why or "paused" in why for why in map(str, (await world.progress()).held))
     world.vendors.whatsapp.set_template("visit_reminder", "en_US", "APPROVED", world.clock.now())
     await world.play(hours=1)
     assert len(world.accepted()) == 2
@@ -281,7 +283,7 @@ async def test_our_own_trouble_without_a_fallback_pauses_the_sender_and_burns_no
     assert (await world.sender("wa")).paused_at is not None
     assert await world.outcomes() == {"waiting": 30}
     assert world.accepted() == []
-    assert any("190" in why for why in (await world.progress()).held)
+    assert any("190" in why for why in map(str, (await world.progress()).held))
     world.vendors.change_faults(Faults(), world.clock.now())
     assert await world.act(launch.resume)
     await world.play(hours=1)
@@ -328,13 +330,13 @@ async def test_an_unreachable_vendor_burns_nobody_and_sending_goes_on_later(worl
     await world.play(hours=1)  # longer than the step's deadline
     assert world.accepted() == []
     assert await world.outcomes() == {"waiting": 12}
-    assert any("no way to the vendor" in why for why in (await world.progress()).held)
+    assert any("no way to the vendor" in why for why in map(str, (await world.progress()).held))
     world.unreachable = set()
     await world.play(hours=1)
     assert sorted(line.to for line in world.accepted()) == people
     assert {line.vendor for line in world.accepted()} == {"twilio"}
     assert (await world.sender("sms")).trouble is None
-    assert (await world.progress()).steps[0]["failed"] == 0
+    assert (await world.progress()).steps[0].failed == 0
 
 
 async def test_a_sender_that_is_in_the_settings_no_more_holds_its_people_and_says_so(world: World) -> None:
@@ -347,7 +349,7 @@ async def test_a_sender_that_is_in_the_settings_no_more_holds_its_people_and_say
     await world.play(hours=2)
     assert world.accepted() == []
     assert await world.units() == 0  # nobody works in vain
-    assert (await world.progress()).held == ["the sender sms is not in the settings any more"]
+    assert list(map(str, (await world.progress()).held)) == ["the sender sms is not in the settings any more"]
     assert await world.house.db.read(reports.waits_for_people, world.runs[-1])
     world.settings = named
     await world.restart()

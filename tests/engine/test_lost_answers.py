@@ -47,7 +47,7 @@ async def test_what_twilio_does_not_have_twice_is_sent_again_once(worlds: Worlds
     assert [line.at >= began + 2 * MINUTE for line in world.accepted(ANA)] == [True]
     assert await world.statuses_of(ANA) == ["failed", "delivered"]
     assert await world.outcome_of(ANA) == "delivered"
-    assert (await world.progress()).steps[0]["failed"] == 0
+    assert (await world.progress()).steps[0].failed == 0
     assert "retry" in [kind for kind, _, _ in await world.decisions_of(ANA)]
 
 

@@ -49,7 +49,7 @@ async def test_sent_for_good_is_no_failure_of_the_message(worlds: Worlds) -> Non
     await world.play(days=4)
     assert await world.statuses_of(ANA) == ["sent"]
     progress = await world.progress()
-    assert progress.steps[0]["failed"] == 0
+    assert progress.steps[0].failed == 0
     assert progress.failures == []
 
 
@@ -108,7 +108,7 @@ async def test_a_delivery_told_after_a_failure_wins_and_the_fallback_stays_sent(
     assert await world.statuses_of(ANA) == ["delivered", "queued"]
     await world.play(days=2)
     assert [text for vendor, text in world.sent_to(ANA) if vendor == "twilio"] == ["fallback", "follow-up"]
-    assert (await world.progress()).steps[0]["failed"] == 0
+    assert (await world.progress()).steps[0].failed == 0
 
 
 async def test_a_failure_told_after_a_delivery_changes_nothing(world: World) -> None:
@@ -158,7 +158,7 @@ async def test_a_receipt_before_the_answer_is_settled_counts_once(worlds: Worlds
     assert await world.statuses_of(ANA) == ["delivered"]
     assert (await world.attempts_of(ANA))[0].vendor_id == world.accepted(ANA)[0].id
     progress = await world.progress()
-    assert (progress.steps[0]["sent"], progress.steps[0]["delivered"], progress.funnel["sent"]) == (1, 1, 1)
+    assert (progress.steps[0].sent, progress.steps[0].delivered, progress.funnel["sent"]) == (1, 1, 1)
     await world.play(days=2)
     assert len(world.accepted(ANA)) == 2  # the follow-up, once
 

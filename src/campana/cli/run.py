@@ -227,7 +227,7 @@ async def _watch(installation: Installation, run_id: Id, bound: asyncio.Event) -
                 await installation.bus.woken("live", 1.0)
                 continue
             done = progress.line.people - progress.outcomes["waiting"] - progress.outcomes["sending"]
-            said = "; ".join(progress.held) or outcome_words(progress.outcomes)
+            said = "; ".join(map(str, progress.held)) or outcome_words(progress.outcomes)
             drawing.update(task, total=progress.line.people, completed=done, said=said)
             if drawing.disable and done * 10 // max(1, progress.line.people) > tenths:
                 tenths = done * 10 // progress.line.people

@@ -34,11 +34,12 @@ class Queue:
     rate: float
     daily_limit: int | None = None
     used: int = 0  # of the daily limit, today
+    channel: str = ""  # its kind
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When all of it is out, in UTC microseconds to the minute; None: not within a month. The sender is the one that ends last."""
+    """When all of it is out, in UTC microseconds to the minute; None: not within a month. The sender is whichever ends last."""
 
     bound: Bound
     sender: str

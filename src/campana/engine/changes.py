@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection
 
 from campana.core.ids import Id
-from campana.core.journey import Decision, Event, Happening, Outcome, Shape, advance
+from campana.core.journey import Decision, Event, Happening, Journey, Outcome, Shape, Stage, advance
 from campana.core.message import ARRIVED, NOT_DELIVERED, Status
 from campana.store import messages, recipients
 from campana.store.counters import Tally
@@ -17,6 +17,7 @@ from campana.store.recipients import Person
 MINUTE = 60_000_000
 KEYS = {outcome: f"outcome:{outcome}" for outcome in Outcome}
 REACHED = ((Status.QUEUED, "sent"), (Status.DELIVERED, "delivered"), (Status.READ, "read"))
+IN_LINE = (Stage.READY, Stage.WAITING)
 UNSENT = "unsent"  # our own code: nothing left the house, so nothing failed
 
 
@@ -48,9 +49,20 @@ class Changes:
         if person.journey.outcome is not before.outcome:
             self.tally.add(person.run_id, KEYS[before.outcome], -1)
             self.tally.add(person.run_id, KEYS[person.journey.outcome])
+        if person.journey.stage is not before.stage or person.journey.step != before.step:
+            self._walked(person.run_id, before, person.journey)
         if before.reached_at is None and person.journey.reached_at is not None:
             self.tally.add(person.run_id, "people:delivered")
         return True
+
+    def _walked(self, run_id: Id, before: Journey, after: Journey) -> None:
+        """The figures of the way: who went from which step to which, and how many stand in line before each."""
+        if before.step != after.step:
+            self.tally.add(run_id, f"went:{before.step}:{after.step}")
+        if before.stage in IN_LINE:
+            self.tally.add(run_id, f"line:{before.step}", -1)
+        if after.stage in IN_LINE:
+            self.tally.add(run_id, f"line:{after.step}")
 
     def touch(self, person: Person) -> None:
         """The person's row is written though the journey did not move."""

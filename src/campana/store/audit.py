@@ -88,3 +88,10 @@ def people(c: Connection, workspace_id: Id) -> Sequence[str]:
     known = select(first().label("who")).cte("known", recursive=True)
     known = known.union_all(select(first(a.who > known.c.who)).where(known.c.who.is_not(None)))
     return c.scalars(select(known.c.who).where(known.c.who.is_not(None))).all()
+
+
+def who_did(c: Connection, workspace_id: Id, what: str, object_id: Id, since: Id) -> str:
+    """Who did it to that one last, looking no further back than the entry id `since`; empty when nobody did."""
+    a = audit.c
+    wanted = (a.workspace_id == workspace_id, a.what == what, a.id >= since, a.object_id == object_id)
+    return c.scalar(select(a.who).where(*wanted).order_by(a.id.desc()).limit(1)) or ""

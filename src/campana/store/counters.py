@@ -82,3 +82,32 @@ def figures_named(c: Connection, run_ids: Iterable[Id], keys: Sequence[str]) -> 
         for run_id, key, n in c.execute(union_all(*parts)).all():
             found[run_id][key] += n
     return found
+
+
+def figures_but_minutes(c: Connection, run_id: Id) -> Counter[str]:
+    """All counts of a run, folded or not, but the thousands of its minutes and quarters: the database leaves those out."""
+    found: Counter[str] = Counter()
+    parts = (
+        select(table.c.key, table.c.n).where(
+            table.c.run_id == run_id, ~table.c.key.startswith(MINUTE), ~table.c.key.startswith(QUARTER)
+        )
+        for table in (counter, counter_delta)
+    )
+    for key, n in c.execute(union_all(*parts)):
+        found[key] += n
+    return found
+
+
+def last_minutes(c: Connection, run_id: Id, most: int) -> list[tuple[int, int]]:
+    """The messages of each of the last so many minutes in which something was handed over, quiet minutes between them too."""
+    of_run = (counter.c.run_id == run_id, counter.c.key.startswith(MINUTE))
+    folded = select(counter.c.key, counter.c.n).where(*of_run).order_by(counter.c.key.desc()).limit(most).subquery()
+    fresh = select(counter_delta.c.key, counter_delta.c.n)
+    fresh = fresh.where(counter_delta.c.run_id == run_id, counter_delta.c.key.startswith(MINUTE))
+    handed: Counter[int] = Counter()
+    for key, n in c.execute(union_all(select(folded.c.key, folded.c.n), fresh)):
+        handed[int(key.removeprefix(MINUTE))] += n
+    if not handed:
+        return []
+    last = max(handed)
+    return [(minute, handed[minute]) for minute in range(max(min(handed), last - most + 1), last + 1)]

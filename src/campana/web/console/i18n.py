@@ -88,6 +88,7 @@ def figures(language: str, zone: str) -> dict[str, Callable[..., str]]:
         "second": lambda us: format_datetime(local(us), "d MMM y, HH:mm:ss", locale=language),
         "planned": lambda us, where: format_datetime(_local(us, where or zone), "EEE d MMM y, HH:mm", locale=language),
         "place": lambda where: place_of(where or zone, language),
+        "hour": lambda us: format_time(local(us).time(), "HH:mm", locale=language),
         "clock": lambda us: format_time(local(us).time(), "HH:mm:ss", locale=language),
         "day": lambda day: format_date(day, "d MMM y", locale=language),
         "minute": lambda minute: format_datetime(local(minute * 60 * SECOND), "d MMM, HH:mm", locale=language),

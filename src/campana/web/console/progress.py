@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,9 +17,13 @@ from litestar.response import Redirect, Stream
 
 from campana.core.access import Permission
 from campana.core.campaign import tag_of
+from campana.core.forecast import forecast
+from campana.core.hours import zone_of
 from campana.core.ids import Id, id_of
-from campana.store import reports
-from campana.store.reports import Progress
+from campana.core.journey import Outcome
+from campana.store import progress as store_progress
+from campana.store.campaigns import LIVE
+from campana.store.progress import Progress
 from campana.web.access import noting, while_signed_in
 from campana.web.console.campaigns import STREAM_HEADERS
 from campana.web.console.page import AnyRequest, Desk, Face, Noting, draw, language_of, preference
@@ -64,6 +69,9 @@ def pace(minutes: Sequence[tuple[int, int]], most: int = POINTS) -> Pace:
     return Pace(step, [(minute, round(count / step, 4) if step > 1 else count) for minute, count in sums.items()])
 
 
+MISSED = (Outcome.UNREACHED, Outcome.UNKNOWN, Outcome.SKIPPED, Outcome.ENDED)
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What the fragments draw from: the figures, and what follows from them."""
@@ -72,10 +80,11 @@ class View:
     pace: Pace
     outcomes: Sequence[tuple[str, int]]  # in the order people read them; those of nobody are left away
     left: int  # people who get nothing more when the campaign is finished now
-    can: frozenset[str]  # of pause, resume, finish, duplicate, unschedule
+    can: frozenset[str]  # of pause, resume, finish, send_to_all, duplicate, unschedule
+    now: int = 0
 
     @classmethod
-    def of(cls, p: Progress, may_act: bool = True, may_edit: bool = False) -> View:
+    def of(cls, p: Progress, may_act: bool = True, may_edit: bool = False, now: int = 0) -> View:
         """Derives the view; an outcome that has no place in our order comes last rather than not at all."""
         known = [*OUTCOMES, *sorted(set(p.outcomes) - set(OUTCOMES))]
         return cls(
@@ -84,7 +93,44 @@ class View:
             [(name, p.outcomes[name]) for name in known if p.outcomes.get(name)],
             p.outcomes.get("waiting", 0) + p.outcomes.get("sending", 0),
             _allowed(p, may_act, may_edit),
+            now,
         )
+
+    @property
+    def live(self) -> bool:
+        """Whether anything is still to come."""
+        return self.p.line.status in LIVE
+
+    @property
+    def over(self) -> bool:
+        """Whether it is over: the page is the report then."""
+        return self.p.line.status in ("sent", "ended")
+
+    @property
+    def kinds(self) -> list[str]:
+        """What each step is."""
+        return [step.kind for step in self.p.steps]
+
+    @property
+    def missed(self) -> int:
+        """People who got nothing, or of whom nobody knows."""
+        return sum(self.p.outcomes.get(outcome, 0) for outcome in MISSED)
+
+    def ends_today(self, zone: str) -> bool:
+        """Whether what waits is out before the day ends there."""
+        ends = self.p.forecast.ends if self.p.forecast else None
+        return ends is not None and _day(ends, zone) == _day(self.now, zone)
+
+    def limits(self, *labels: str) -> Iterator[tuple[str, float, float]]:
+        """How much has gone wrong of what may, in per cent: messages that failed, people who opted out, messages unknown."""
+        watch, tried = self.p.watch, self.p.tried
+        if watch is None:
+            return
+        of, was = max(watch.first, tried.sent), watch.forgiven
+        counts = (tried.failed - was.failed, tried.opted_out - was.opted_out, tried.unknown - was.unknown)
+        most = (watch.failed, watch.opted_out, watch.unknown)
+        for label, count, limit in zip(labels, counts, most, strict=True):
+            yield label, 100 * max(0, count) / of, limit
 
     def reads(self, channels: Mapping[str, Face]) -> bool:
         """Whether anything of the campaign tells who read it: elsewhere a 0 would say that nobody did."""
@@ -99,8 +145,16 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 }
 
 
+def _day(moment: int, zone: str) -> object:
+    return datetime.fromtimestamp(moment / 1_000_000, UTC).astimezone(zone_of(zone)).date()
+
+
 def _allowed(p: Progress, may_act: bool, may_edit: bool) -> frozenset[str]:
     acts = ALLOWED.get(p.line.status, frozenset()) if may_act else frozenset()
+    if acts and p.watch is not None and p.watch.passed_at is None and p.line.status != "scheduled":
+        acts |= {"send_to_all"}
+    if p.stop is not None:
+        acts -= {"resume", "send_to_all"}  # nothing goes on before the stop is lifted
     if not may_edit:
         return acts
     not_begun = p.line.status == "scheduled" and p.line.started_at is None
@@ -109,8 +163,22 @@ def _allowed(p: Progress, may_act: bool, may_edit: bool) -> frozenset[str]:
 
 async def _progress(desk: Desk, workspace_id: Id, campaign_id: Id) -> Progress | None:
     console = desk.console
-    found: Progress | None = await console.read(reports.progress, workspace_id, campaign_id, console.clock.now())
-    return found
+    now = console.clock.now()
+    found: Progress | None = await console.read(store_progress.progress, workspace_id, campaign_id, now)
+    return foreseen(desk, found, now) if found else None
+
+
+def foreseen(desk: Desk, found: Progress, now: int) -> Progress:
+    """With when what waits is out; how its senders count, the channels know."""
+    if not found.queues:
+        return found
+    known = desk.console.house.channels if desk.console.house else {}
+    queues = []
+    for one in found.queues:
+        channel = known.get(one.channel)
+        counts = one.counts or (channel.weight if channel else "messages")
+        queues.append(replace(one, counts=counts, weight=one.weight if counts == "segments" else 1.0))
+    return replace(found, queues=queues, forecast=forecast(now, queues, found.hours))
 
 
 async def known(request: AnyRequest, campaign: str) -> tuple[Desk, Id, Progress]:
@@ -127,18 +195,25 @@ async def progress(request: AnyRequest, campaign: FromPath[str]) -> Response[Any
     """The progress page, complete without script."""
     if answer := preference(request):
         return answer
-    desk, campaign_id, found = await known(request, campaign)
-    visitor, home = Visitor.of(request), f"/campaigns/{campaign_id.hex()}"
-    if found.line.status == "draft" and visitor.may(Permission.EDIT):
-        return Redirect(f"{home}/setup")
+    _, campaign_id, found = await known(request, campaign)
+    if found.line.status == "draft" and Visitor.of(request).may(Permission.EDIT):
+        return Redirect(f"/campaigns/{campaign_id.hex()}/setup")
+    return page(request, found)
+
+
+def page(request: AnyRequest, found: Progress, status: int = 200) -> Response[Any]:
+    """The page of what was found."""
+    visitor, now = Visitor.of(request), Desk.of(request).console.clock.now()
+    home = f"/campaigns/{found.line.campaign_id.hex()}"
     return draw(
         request,
         "progress.html",
-        v=View.of(found, visitor.may(Permission.OPERATE), visitor.may(Permission.EDIT)),
+        status=status,
+        v=View.of(found, visitor.may(Permission.OPERATE), visitor.may(Permission.EDIT), now),
         home=home,
         stream=f"{home}/stream?" + urlencode({"lang": language_of(request)}),
         asked=request.query_params.get("ask", ""),
-        now=desk.console.clock.now(),
+        now=now,
     )
 
 
@@ -151,7 +226,7 @@ async def progress_stream(request: AnyRequest, campaign: FromPath[str]) -> Strea
     events = desk.live.watch(
         Topic(("progress", campaign_id), lambda: _progress(desk, visitor.workspace_id, campaign_id)),
         (language_of(request), visitor.zone, may),
-        lambda found: frame(templates, View.of(found, *may)),
+        lambda found: frame(templates, View.of(found, *may, desk.console.clock.now())),
     )
     return Stream(while_signed_in(request, events), media_type="text/event-stream", headers=STREAM_HEADERS)
 
@@ -186,8 +261,11 @@ async def pause(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
 
 
 @post("/campaigns/{campaign:str}/resume", needs=Permission.OPERATE, include_in_schema=False)
-async def resume(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
-    """Goes on where the pause began."""
+async def resume(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
+    """Goes on where the pause began; while everything is stopped, the page says so instead."""
+    _, _, found = await known(request, campaign)
+    if found.stop is not None:
+        return page(request, found, status=409)
     return await _act(request, campaign, Desk.of(request).console.actions.resume, "campaign.resumed")
 
 
