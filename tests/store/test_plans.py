@@ -25,7 +25,7 @@ from campana.engine import launch, receive, reconcile, recover, wake
 from campana.engine.send import send_unit
 from campana.engine.start import start
 from campana.engine.worker import claim, house_keeping, next_moment, pump
-from campana.store import health, inbox, messages
+from campana.store import campaigns, health, inbox, messages, progress
 from campana.store.dialect import numbered_id
 from campana.store.schema import inbox as inbox_table
 from campana.store.schema import unit
@@ -120,6 +120,11 @@ async def every_wheel(campana: Installation, run_id: Id) -> None:
     await db.read(next_moment, now())
     await db.read(health.figures, now())
     await db.read(messages.by_vendor_id, campana.workspace_id, told[0].vendor_id)
+    run = await db.read(campaigns.get_run, run_id)
+    assert run is not None
+    shown = await db.read(progress.progress, campana.workspace_id, run.campaign_id, now())
+    assert shown is not None
+    assert shown.queues, "nobody stands in line"
     assert await db.run(launch.finish, run_id, now())
     assert await db.run(wake.sweep, house, now()) > 0, "nobody was left when the run was ended"
 
