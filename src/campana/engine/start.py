@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from campana.channels.contract import Channel, Render, UnfitContent
 from campana.core import hours as active_hours
 from campana.core import pace, reason
+from campana.core.held import ACCOUNT_WORDS, HOURS_WORDS, LIMIT_WORDS
 from campana.core.ids import Id, new_id
 from campana.core.journey import Event, Happening, Stage
 from campana.core.message import Outgoing, Reach, Rendered, Status
@@ -78,13 +79,13 @@ def _pass_gates(c: Connection, house: House, unit: Unit, gates: Gates, plan: Run
     step = plan.step(gates.step)
     account = house.accounts.get(gates.integration_id)
     if account is None:
-        flows.close(c, unit.flow_id, now + house.recheck, "the credentials of its integration are not known")
+        flows.close(c, unit.flow_id, now + house.recheck, ACCOUNT_WORDS)
     if account is None or gates.run_status != "sending" or gates.paused_at is not None or not gates.sender_active:
         units.dissolve(c, unit, gates.cursor)
         return Chunk()
     opens = active_hours.next_open(plan.plan.hours, now) if plan.plan.hours else now
     if opens > now:
-        flows.close(c, unit.flow_id, opens, "active hours")
+        flows.close(c, unit.flow_id, opens, HOURS_WORDS)
     if max(opens, gates.open_at) > now:
         units.dissolve(c, unit, gates.cursor)
         return Chunk()
@@ -151,7 +152,7 @@ def _rest(c: Connection, house: House, unit: Unit, cursor: int, budget: Budget, 
         return
     units.move(c, unit, cursor, budget.now, house.lease)
     if budget.spent:
-        flows.close(c, unit.flow_id, budget.tomorrow, "today's limit of the sender is used up")
+        flows.close(c, unit.flow_id, budget.tomorrow, LIMIT_WORDS)
         units.dissolve(c, unit, cursor)
     else:
         units.release(c, unit, budget.ready_at)
