@@ -19,9 +19,10 @@ from tests.web.studio import PEOPLE, Studio
 
 
 class Builder:
-    """A studio in a thread with its own event loop. `do` runs something there."""
+    """A studio in a thread with its own event loop. `do` runs something there; `settings` are those of its world."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
         self.loop = asyncio.new_event_loop()
         self.stop = asyncio.Event()
         self.folder = tempfile.TemporaryDirectory(prefix="campana-builder-")
@@ -37,7 +38,7 @@ class Builder:
 
     async def _serve(self) -> None:
         folder = Path(self.folder.name)
-        world = World(folder, f"sqlite:///{folder / 'campana.db'}")
+        world = World(folder, f"sqlite:///{folder / 'campana.db'}", **self.settings)
         await world.open()
         self.studio = Studio(world)
         await self.studio.prepare()
