@@ -55,7 +55,9 @@ def by_cause(codes: Iterable[Code], look_up: Callable[[str, str], Failure | None
     """The codes that a run met, by the kind of trouble."""
     found: dict[str, list[Code]] = {}
     for channel, code in codes:
-        found.setdefault(cause_of(look_up(channel, code)), []).append((channel, code))
+        failure = look_up(channel, code)
+        if failure is None or failure.cls is not Class.OPTOUT:  # whoever opted out is among no unreached
+            found.setdefault(cause_of(failure), []).append((channel, code))
     return found
 
 

@@ -13,6 +13,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from campana.core.access import Permission
+from campana.core.failure import Class
 from campana.core.ids import Id, id_of
 from campana.core.journey import Outcome
 from campana.core.missed import CAUSES, CHOICES, DOUBTFUL, MISSED, NEVER, Choice, beginnings, by_cause
@@ -31,6 +32,7 @@ WAYS: Mapping[str, tuple[Outcome, ...]] = {
     "failed": (Outcome.UNREACHED,),
     "everybody": tuple(outcome for outcome in CHOICES if outcome not in NEVER),
 }
+AGAIN = frozenset({Class.TRANSIENT.value, Class.CONFIG.value})  # once more may end differently
 CODES = 5  # of a cause that are shown
 GONE = "This campaign is gone, or was never launched. There is nobody to copy."
 
@@ -58,6 +60,10 @@ class View:
     @property
     def missed(self) -> list[str]:
         return [outcome.value for outcome in (*MISSED, *DOUBTFUL)]
+
+    @property
+    def any_missed(self) -> bool:
+        return any(self.of.outcomes.get(outcome) for outcome in (*MISSED, *DOUBTFUL))
 
     @property
     def others(self) -> list[str]:
@@ -116,7 +122,9 @@ async def missed_page(request: AnyRequest, campaign: FromPath[str]) -> Response[
     outcomes = frozenset(outcome.value for outcome in WAYS[way] if source.outcomes.get(outcome))
     if way == "everybody" and source.goes_on:
         outcomes -= {Outcome.WAITING.value, Outcome.SENDING.value}  # they get theirs from this campaign
-    return _shown(request, source, Asked(way, _named(request, way, source.name), outcomes))
+    codes = by_cause(source.codes, copies.failure_of(house_of(request)))
+    causes = frozenset(AGAIN & codes.keys()) if way == "failed" else frozenset[str]()
+    return _shown(request, source, Asked(way, _named(request, way, source.name), outcomes, causes))
 
 
 @post("/campaigns/{campaign:str}/missed", needs=Permission.EDIT, include_in_schema=False)
