@@ -80,7 +80,7 @@ def test_translations_carry_the_same_placeholders(language):
 
 def test_every_deed_of_the_audit_log_has_words():
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "src/campana").rglob("*.py"))
-    about = "audience|campaign|integration|optout|person|sender|user|workspace"
+    about = "audience|campaign|integration|optout|person|report|sender|user|view|workspace"
     deeds = {found for found in re.findall(rf'"((?:{about})\.[a-z_]+)"', sources) if not found.endswith((".id", ".html"))}
     told = (ROOT / "src/campana/web/console/templates/_deeds.html").read_text("utf-8")
     assert {deed for deed in deeds if f'"{deed}":' not in told} == set()
