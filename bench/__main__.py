@@ -18,9 +18,11 @@ from bench.console import console
 from bench.ingest import ingest
 from bench.life import life
 from bench.measure import Figure
+from bench.pages import pages
 from bench.places import NAMES, Asked, place
 from bench.restart import restart
 from bench.send import send
+from bench.viewers import viewers
 
 ALL: dict[str, Callable[[Asked], Coroutine[Any, Any, list[Figure]]]] = {
     "send": send,
@@ -31,6 +33,8 @@ ALL: dict[str, Callable[[Asked], Coroutine[Any, Any, list[Figure]]]] = {
     "cut": cutting,
     "restart": restart,
     "console": console,
+    "pages": pages,
+    "viewers": viewers,
 }
 
 

@@ -48,7 +48,7 @@ def write_file(path: Path, people: int) -> Path:
 
 def _member(c: Any, workspace_id: Id, now: int) -> None:
     user_id = users.create(c, "bench@example.com", "Bench", None, now)
-    workspaces.join(c, workspace_id, user_id or b"", Role.EDITOR, now)
+    workspaces.join(c, workspace_id, user_id or b"", Role.OWNER, now)
     sessions.begin(c, hash_of("bench"), user_id or b"", workspace_id, "bench", "127.0.0.1", now)
 
 
