@@ -307,7 +307,7 @@ def detail(c: Connection, workspace_id: Id, message_id: Id) -> Detail | None:
 
 
 def exchanges(c: Connection, message_ids: Iterable[Id]) -> list[Exchange]:
-    """What was said about these messages, as far as it was kept."""
+    """What was said about these messages, as far as it was kept, in its order."""
     e = exchange.c
-    where = e.message_id.in_(list(message_ids))
-    return [Exchange(*row) for row in c.execute(select(e.at, e.request, e.answer).where(where).order_by(e.id))]
+    rows = c.execute(select(e.at, e.request, e.answer, e.id).where(e.message_id.in_(list(message_ids))))
+    return [Exchange(*row[:3]) for row in sorted(rows, key=lambda row: row.id)]
