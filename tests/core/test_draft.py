@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from campana.core.campaign import CampaignFile
-from campana.core.draft import MOST, Draft, DraftStep, Schedule, add_step, draft_of_file, move_step, read_draft, remove_step
+from campana.core.campaign import CampaignFile, Canary, Limits
+from campana.core.draft import (
+    MOST,
+    Draft,
+    DraftStep,
+    FirstPeople,
+    Schedule,
+    add_step,
+    draft_of_file,
+    move_step,
+    read_draft,
+    remove_step,
+)
+from campana.core.durations import HOUR, MINUTE
 
 
 def kinds(draft: Draft) -> list[tuple[str, str]]:
@@ -76,3 +88,50 @@ def test_a_campaign_file_becomes_a_draft():
         ("fallback", "", 1),
         ("follow_up", "ab" * 16, 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ({"amount": "1000"}, (1000, None)),
+        ({"amount": " 1,000 "}, (1000, None)),
+        ({"amount": "1.000"}, (1000, None)),
+        ({"amount": "1 000 000"}, (1_000_000, None)),
+        ({"amount": "2,5", "by": "share"}, (None, 2.5)),
+        ({"amount": "1 %", "by": "share"}, (None, 1)),
+    ],
+)
+def test_the_first_people_are_read_as_people_write_numbers(typed, kept):
+    canary = FirstPeople(**typed, failed="0,5").kept()
+    assert (canary.people, canary.share) == kept
+    assert canary.limits.failed == 0.5
+    assert canary.wait == 30 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [
+        ({"amount": ""}, ["amount"]),
+        ({"amount": "0"}, ["amount"]),
+        ({"amount": "2.5"}, ["amount"]),
+        ({"amount": "²"}, ["amount"]),
+        ({"amount": "0", "by": "share"}, ["amount"]),
+        ({"amount": "101", "by": "share"}, ["amount"]),
+        ({"amount": "1000", "wait": "0"}, ["wait"]),
+        ({"wait": "8000", "unit": "hours"}, ["wait"]),
+        ({"failed": "101", "unknown": "-1"}, ["failed", "unknown"]),
+        ({"opted_out": "nan"}, ["opted_out"]),
+    ],
+)
+def test_what_is_wrong_with_the_first_people_is_told_by_field(typed, wrong):
+    first = FirstPeople(**typed)
+    assert first.wrongs() == wrong
+    with pytest.raises(ValueError, match="first"):
+        first.kept()
+
+
+def test_a_file_that_goes_to_some_people_first_is_a_draft_that_does():
+    for canary in (Canary(people=10, wait=2 * HOUR), Canary(share=0.5, wait=90 * MINUTE, limits=Limits(failed=12.5))):
+        file = CampaignFile.model_validate({"name": "X", "primary": {"from": "sms", "text": "Hi"}, "canary": canary})
+        assert draft_of_file(file, {}).canary == canary
+    assert Draft(first=FirstPeople(on=False, amount="nothing")).canary is None

@@ -10,7 +10,7 @@ from sqlalchemy import event, func, select
 
 from campana.core.draft import Draft, DraftStep, OwnHours, Schedule
 from campana.core.preflight import Where, blocker
-from campana.engine import launch, workbench
+from campana.engine import careful, launch, workbench
 from campana.engine.readings import Place
 from campana.store import audiences, audit, campaigns, drafts, jobs
 from campana.store.schema import recipient
@@ -483,3 +483,45 @@ async def test_a_refused_launch_shows_the_page_with_the_reason_in_the_readers_la
     summary = words(answer.text[answer.text.index('class="summary"') :])
     assert "El remitente sms está" in summary
     assert f'href="{studio.home}/journey#s1-sender"' in answer.text
+
+
+FIRST = {"first__on": "yes", "first_amount": "2", "first_wait": "45"}
+
+
+async def test_it_can_go_to_some_people_first_and_the_launch_says_so(http, studio):
+    await ready(studio)
+    assert "It goes: to everybody at once" in words(await counted(http, studio))
+    asked = await press(http, f"{studio.home}/review", "review", do="launch", **FIRST)
+    told = words(asked.text[asked.text.index("launch-dialog") :])
+    assert "Sending carefully first to 2 people; after 45 minutes to everybody, unless too much goes wrong" in told
+    path = f"{studio.home}/launch"
+    await press(http, path, path, asked.text)
+    run = await run_of(studio)
+    watch = careful.read_watch(run.watch)
+    assert (watch.first, watch.failed, watch.opted_out, watch.unknown) == (2, 5, 1, 2)
+    assert watch.wait == studio.world.house.durations.of(45 * 60_000_000)
+
+
+async def test_what_is_wrong_with_the_first_people_is_kept_and_told_at_its_field(http, studio):
+    await ready(studio)
+    typed = {"first__on": "yes", "first_amount": "many", "first_wait": "0", "first_failed": "500"}
+    asked = await press(http, f"{studio.home}/review", "review", do="launch", **typed)
+    assert asked.status_code == 422
+    assert 'value="many"' in asked.text
+    told = words(asked.text)
+    assert "Write how many people it goes to first, as a whole number." in told
+    assert "Write a length between a minute and 7 days." in told
+    assert "Write a percentage from 0 to 100." in told
+    assert "It goes: still to be mended" in told
+    assert 'href="#first-amount"' in asked.text
+    again = words((await http.get(f"{studio.home}/review")).text)
+    assert "still to be mended" in again
+    kept = (await studio.draft()).draft.first
+    assert (kept.amount, kept.wait, kept.failed) == ("many", "0", "500")
+
+
+async def test_first_people_who_are_everybody_are_told_and_do_not_keep_it_from_going(http, studio):
+    await ready(studio)
+    asked = await press(http, f"{studio.home}/review", "review", do="launch", **{**FIRST, "first_amount": "3"})
+    assert asked.status_code == 200
+    assert "The audience has 3 people, and all are among the first: nobody is left to wait." in words(asked.text)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from campana.core.campaign import CampaignFile, Canary, FollowUp, Hours, Message, Model
-from campana.core.durations import DAY, HOUR
+from campana.core.campaign import CampaignFile, Canary, FollowUp, Hours, Limits, Message, Model
+from campana.core.durations import DAY, HOUR, MINUTE
 
 Kind = Literal["primary", "fallback", "follow_up"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -53,6 +54,62 @@ class OwnHours(Model):
         return Hours.model_validate(self.model_dump(by_alias=True))
 
 
+class FirstPeople(Model):
+    """To whom it goes first, as it was typed, right or wrong: what is wrong is told, and kept until it is mended."""
+
+    on: bool = True  # off: kept as it is, and it goes to everybody at once
+    by: Literal["people", "share"] = "people"
+    amount: str = Field("1000", max_length=12)
+    wait: str = Field("30", max_length=8)
+    unit: Literal["minutes", "hours"] = "minutes"
+    failed: str = Field("5", max_length=8)  # per cent, as are the two below
+    opted_out: str = Field("1", max_length=8)
+    unknown: str = Field("2", max_length=8)
+
+    @property
+    def length(self) -> int | None:
+        """How long it is watched; None: that is no length between a minute and a week."""
+        found = decimal_of(self.wait)
+        length = None if found is None else round(found * (MINUTE if self.unit == "minutes" else HOUR))
+        return length if length is not None and MINUTE <= length <= 7 * DAY else None
+
+    def wrongs(self) -> list[str]:
+        """The fields that cannot be kept as they are, in their order."""
+        first = whole_of(self.amount) if self.by == "people" else decimal_of(self.amount)
+        found = [] if first and (self.by == "people" or first <= 100) else ["amount"]
+        found += [] if self.length is not None else ["wait"]
+        limits = (("failed", self.failed), ("opted_out", self.opted_out), ("unknown", self.unknown))
+        return found + [name for name, text in limits if not 0 <= _or(decimal_of(text), -1) <= 100]
+
+    def kept(self) -> Canary:
+        """What a campaign keeps of it; raises ValueError while something is wrong with it."""
+        if self.wrongs():
+            raise ValueError("it is not said to whom the campaign goes first")
+        limits = {name: decimal_of(getattr(self, name)) for name in ("failed", "opted_out", "unknown")}
+        who = {"people": whole_of(self.amount)} if self.by == "people" else {"share": decimal_of(self.amount)}
+        return Canary.model_validate({**who, "wait": self.length, "limits": limits})
+
+
+GROUPED = re.compile(r"[1-9]\d{0,2}([., \u00a0\u202f]\d{3})+")
+
+
+def whole_of(text: str) -> int | None:
+    """A whole number as people write it, its thousands joined by a point, a comma or a blank; None when it is none."""
+    plain = text.strip()
+    plain = re.sub(r"\D", "", plain) if GROUPED.fullmatch(plain) else plain
+    return int(plain) if plain.isascii() and plain.isdigit() else None
+
+
+def decimal_of(text: str) -> float | None:
+    """A number with a point or a comma; None when it is none."""
+    plain = text.strip().removesuffix("%").strip().replace(",", ".")
+    return float(plain) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", plain, re.ASCII) else None
+
+
+def _or(found: float | None, other: float) -> float:
+    return other if found is None else found
+
+
 class Schedule(Model):
     """When it starts: now, or at a local time of a zone, as it was typed."""
 
@@ -74,7 +131,12 @@ class Draft(Model):
     when: Literal["workspace", "own", "any"] = "workspace"  # whose active hours it keeps
     hours: OwnHours | None = None  # its own
     schedule: Schedule = Schedule()
-    canary: Canary | None = None
+    first: FirstPeople | None = None  # to whom it goes first
+
+    @property
+    def canary(self) -> Canary | None:
+        """To whom it goes first, and how it is watched; None: to everybody at once. ValueError: that is wrong."""
+        return self.first.kept() if self.first and self.first.on else None
 
     def hours_in(self, workspace: Hours | None) -> Hours | None:
         """The hours it keeps in a workspace with these; None: messages go out at any time. ValueError: they are wrong."""
@@ -169,7 +231,26 @@ def draft_of_file(file: CampaignFile, sender_ids: dict[str, str]) -> Draft:
         for number, (kind, message) in enumerate(messages, 1)
     ]
     hours = OwnHours.model_validate(file.hours.model_dump(by_alias=True)) if file.hours else None
-    return Draft(steps=tuple(steps), when="own" if file.hours else "any", hours=hours, canary=file.canary)
+    return Draft(steps=tuple(steps), when="own" if file.hours else "any", hours=hours, first=_first(file.canary))
+
+
+def _first(canary: Canary | None) -> FirstPeople | None:
+    """As somebody would have typed it."""
+    if canary is None:
+        return None
+    whole_hours = canary.wait % HOUR == 0
+    told = {"unit": "hours" if whole_hours else "minutes", "wait": _plain(canary.wait / (HOUR if whole_hours else MINUTE))}
+    if canary.people is not None:
+        told |= {"by": "people", "amount": str(canary.people)}
+    else:
+        told |= {"by": "share", "amount": _plain(canary.share or 0)}
+    limits: Limits = canary.limits
+    return FirstPeople.model_validate(told | {name: _plain(n) for name, n in limits.model_dump().items()})
+
+
+def _plain(number: float) -> str:
+    """A number without signs that nobody types."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def _hours(length: int | None) -> int | None:

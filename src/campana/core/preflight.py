@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from campana.core.campaign import Hours
-from campana.core.draft import OwnHours
+from campana.core.draft import FirstPeople, OwnHours
 from campana.core.durations import DAY, SECOND
 from campana.core.hours import closes_at, near_zones, next_open, wrongs
 
@@ -159,6 +159,22 @@ def of_hours(hours: OwnHours) -> list[Finding]:
             found.append(unknown_zone(HOURS_FIELDS["zone"], hours.zone))
         else:
             found.append(blocker(f"hours_{wrong.code}", Where.REVIEW, HOURS_FIELDS[wrong.field]))
+    return found
+
+
+FIRST_FIELDS = ("amount", "wait", "failed", "opted_out", "unknown")  # of the page of the review: "first-wait" and so on
+
+
+def of_first(first: FirstPeople | None, people: int) -> list[Finding]:
+    """What is wrong with sending to some people first, each at its field; told when they are all people there are."""
+    if first is None or not first.on:
+        return []
+    found = []
+    for field_name in first.wrongs():
+        code = {"amount": f"first_{first.by}", "wait": "first_wait"}.get(field_name, "first_limit")
+        found.append(blocker(code, Where.REVIEW, f"first-{field_name}"))
+    if not found and people and first.kept().first(people) >= people:
+        found.append(warning("first_are_all", Where.REVIEW, "first-amount", people=people))
     return found
 
 

@@ -18,7 +18,7 @@ from campana.core.durations import DAY, HOUR
 from campana.core.hours import UnknownZone, zone_of
 from campana.core.ids import Id, new_id
 from campana.core.message import Reach
-from campana.core.preflight import Finding, Where, blocker, of_hours
+from campana.core.preflight import Finding, Where, blocker, of_first, of_hours
 from campana.core.schedule import zone_in
 from campana.core.template import compile_text, unknown_fields
 from campana.engine import careful, relay
@@ -188,7 +188,8 @@ def launch_draft(
     check_fields(plan, audience.columns)
     _check_reach(house, plan, audience.summary)
     columns, offered = msgspec.json.encode(audience.columns).decode(), audience.summary.offered
-    run_id = _add_run(c, house, workspace_id, row.id, plan, audience.id, columns, offered, row.draft.canary, starts_at, now)
+    canary = _first_of(row.draft, offered)
+    run_id = _add_run(c, house, workspace_id, row.id, plan, audience.id, columns, offered, canary, starts_at, now)
     facts = {"people": offered, "starts_at": starts_at}
     about = (author.user_id, author.who, "campaign.launched", row.name, now, row.id, facts, author.address)
     audit.note(c, workspace_id, *about)
@@ -205,6 +206,15 @@ def _hours_of(draft: Draft, workspace: Hours | None) -> Hours | None:
     except ValueError as error:
         wrong = of_hours(draft.hours) if draft.hours else []
         sentence = "The campaign's active hours cannot be kept. Write a time to begin, another to end, and a zone."
+        raise Refused(sentence, wrong[0] if wrong else None) from error
+
+
+def _first_of(draft: Draft, offered: int) -> Canary | None:
+    try:
+        return draft.canary
+    except ValueError as error:
+        wrong = of_first(draft.first, offered)
+        sentence = "It is not said to whom the campaign goes first. Write how many, for how long, and what may go wrong."
         raise Refused(sentence, wrong[0] if wrong else None) from error
 
 

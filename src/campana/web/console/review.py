@@ -13,9 +13,10 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from campana.core.access import Permission
-from campana.core.draft import Draft, OwnHours, Schedule
+from campana.core.draft import Draft, FirstPeople, OwnHours, Schedule
 from campana.core.hours import DAY_NAMES, zones
 from campana.core.ids import Id, id_of
+from campana.core.preflight import FIRST_FIELDS
 from campana.engine import launch as engine_launch
 from campana.engine.estimate import KIND, Result, task_of
 from campana.store import campaigns, jobs
@@ -152,8 +153,23 @@ def read_choices(draft: Draft, form: Mapping[str, Any], days: list[str]) -> Draf
         }
     )
     own = hours if chosen == "own" or draft.hours is not None else None
-    return draft.model_copy(
-        update={"schedule": schedule, "when": chosen if chosen in ("workspace", "own", "any") else "workspace", "hours": own}
+    when = chosen if chosen in ("workspace", "own", "any") else "workspace"
+    first = read_first(draft.first, form)
+    return draft.model_copy(update={"schedule": schedule, "when": when, "hours": own, "first": first})
+
+
+def read_first(before: FirstPeople | None, form: Mapping[str, Any]) -> FirstPeople | None:
+    """To whom it goes first, as the form has it, right or wrong; None as long as nobody has wanted that."""
+    on = "first.on" in form
+    if not on and before is None:
+        return None
+    typed = {name: str(form.get(f"first_{name}", "")).strip() for name in FIRST_FIELDS}
+    lengths = {"amount": 12}
+    return FirstPeople(
+        on=on,
+        by="share" if form.get("first_by") == "share" else "people",
+        unit="hours" if form.get("first_unit") == "hours" else "minutes",
+        **{name: text[: lengths.get(name, 8)] for name, text in typed.items()},
     )
 
 
@@ -206,6 +222,7 @@ def _names(request: AnyRequest, view: ReviewView) -> dict[str, Any]:
         "there": i18n.figures(language_of(request), zone)["moment"],
         "zones": zones(),
         "days": DAY_NAMES,
+        "first_fields": [f"first-{name}" for name in FIRST_FIELDS],
     }
 
 

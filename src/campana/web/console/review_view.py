@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from campana.channels.contract import Channel
-from campana.core.campaign import Hours
+from campana.core.campaign import Canary, Hours
 from campana.core.draft import Draft, DraftStep
 from campana.core.hours import UnknownZone, zone_of
 from campana.core.ids import Id
@@ -28,6 +28,7 @@ from campana.core.preflight import (
     finished_at,
     of_audience,
     of_duration,
+    of_first,
     of_hours,
     of_texts,
     text_of,
@@ -126,6 +127,17 @@ class ReviewView:
         return sum(step.first_segments for step in self.estimate.steps) if self.estimate else 0
 
     @property
+    def canary(self) -> Canary | None:
+        """To whom it goes first, when that can be kept as it is typed."""
+        first = self.draft.first
+        return first.kept() if first and first.on and not first.wrongs() else None
+
+    @property
+    def first_people(self) -> int:
+        """How many people it goes to first."""
+        return self.canary.first(self.people) if self.canary and self.people else 0
+
+    @property
     def wrong_hours(self) -> bool:
         """Whether its own hours cannot be kept as they are typed."""
         return self.draft.when == "own" and self.draft.hours is not None and self.hours is None
@@ -147,10 +159,11 @@ def make_view(
     by_key = {step.key: step for step in estimate.steps} if estimate else {}
     start = Planned(now, "plain") if draft.schedule.when == "now" else planned_start(draft, now)
     hours, of_their_own = usable(draft, choices.hours)
-    ends = finished_at(start.at, loads(looked, by_key), hours) if estimate else None
+    ends = finished_at(start.at + watched_for(draft), loads(looked, by_key), hours) if estimate else None
     findings = [*of_audience(facts_of(audience, material.busy)), *(finding for one in looked for finding in one.findings)]
     findings += of_texts(list(by_key.values()), estimate.people if estimate else 0, places(looked))
     findings += [*of_start(start, draft.schedule.zone, now), *of_their_own]
+    findings += of_first(draft.first, audience.summary.offered if audience else 0)
     findings += of_duration(start.at, ends) if estimate else []
     return ReviewView(
         row=row,
@@ -219,6 +232,11 @@ def of_start(start: Planned, zone: str, now: int) -> list[Finding]:
 
 def _wall(moment: int, zone: str, form: str) -> str:
     return datetime.fromtimestamp(moment / 1_000_000, UTC).astimezone(zone_of(zone)).strftime(form)
+
+
+def watched_for(draft: Draft) -> int:
+    """How long everybody waits for how the first people fare."""
+    return (draft.first.length or 0) if draft.first and draft.first.on else 0
 
 
 def usable(draft: Draft, workspace: Hours | None) -> tuple[Hours | None, list[Finding]]:
