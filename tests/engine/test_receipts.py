@@ -89,7 +89,7 @@ async def test_receipts_that_come_strangely_change_nothing_in_the_end(
     assert world.vendors_of(ANA) == ["whatsapp", "twilio"] if code else ["whatsapp"]
     assert await world.outcome_of(ANA) == "delivered"
     progress = await world.progress()
-    assert [(step["sent"], step["delivered"], step["read"], step["failed"]) for step in progress.steps] == (
+    assert [(step.sent, step.delivered, step.read, step.failed) for step in progress.steps] == (
         [(1, 0, 0, 1), (1, 1, 1, 0)] if code else [(1, 1, 1, 0), (0, 0, 0, 0)]
     )
     assert progress.funnel == {"audience": 1, "sent": 1, "delivered": 1, "read": 1, "replied": 0}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from campana.store import audiences, campaigns, reports
+from campana.store import audiences, campaigns, progress
 from campana.store.schema import run as run_table
 from tests.store.conftest import NOW, Begin, a_run
 
@@ -16,6 +16,6 @@ def test_rows_that_were_left_out_are_told_by_the_summary_of_the_audience(begin: 
         assert row is not None
         c.execute(update(run_table).where(run_table.c.id == run.id).values(plan='{"steps": []}'))
         audiences.finish(c, row.audience_id, 3, 1, '{"left_out": {"too_short": 2}}')
-        progress = reports.progress(c, run.workspace_id, run.campaign_id, NOW)
-    assert progress is not None
-    assert progress.left_out == {"too few digits": 2}
+        found = progress.progress(c, run.workspace_id, run.campaign_id, NOW)
+    assert found is not None
+    assert found.left_out == {"too few digits": 2}

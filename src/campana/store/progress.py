@@ -223,7 +223,8 @@ ORDER = {why: place for place, why in enumerate(Why)}
 def _queues(c: Connection, run_id: Id, plan: Plan, counts: Counter[str], let_in: int, now: int) -> list[Queue]:
     """What stands before each step and may be sent now; follow-ups have their own time."""
     facts = (sender.c.name, sender.c.weight, sender.c.rate, sender.c.daily_limit, sender.c.day, sender.c.day_used)
-    rows = c.execute(select(flow.c.step, *facts).join(sender, sender.c.id == flow.c.sender_id).where(flow.c.run_id == run_id))
+    of_steps = (flow.c.run_id == run_id, flow.c.step.between(0, len(plan.steps) - 1))
+    rows = c.execute(select(flow.c.step, *facts).join(sender, sender.c.id == flow.c.sender_id).where(*of_steps)).all()
     weights = _weights(c, run_id)
     found = []
     for row in rows:
