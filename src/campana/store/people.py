@@ -108,7 +108,7 @@ def page(c: Connection, head: Head, wanted: Wanted, after: str, limit: int) -> P
     if wanted.address is not None:
         return _by_address(c, head, wanted, after, limit)
     number = int(after) if after.isascii() and after.isdigit() and len(after) < 16 else 0
-    through = head.run.enrolled_through if head.run.audience_id else 2**63 - 1
+    through = head.run.enrolled_through if _more_to_come(head) else 2**63 - 1
     found: list[int] = []
     if number < through:
         found, looked_to = _enrolled(c, head, wanted, number, through, limit + 1)
@@ -116,7 +116,7 @@ def page(c: Connection, head: Head, wanted: Wanted, after: str, limit: int) -> P
             shown, more = found[:limit], len(found) > limit
             return Page(_lines(c, head, shown), str(shown[-1] if more else looked_to), None if more else looked_to)
     lines = _lines(c, head, found)
-    if head.run.enrolled or head.run.audience_id is None or not _may_be_waiting(wanted):
+    if not _more_to_come(head) or not _may_be_waiting(wanted):
         return Page(lines)
     return _with_waiting(c, head, wanted, lines, max(number, through), limit)
 
@@ -197,6 +197,10 @@ def _line(number: int, person: Person, latest: dict[Id, MessageRow]) -> Line:
 # --- who is not -------------------------------------------------------------------------------------------------------------
 
 
+def _more_to_come(head: Head) -> bool:
+    return not head.run.enrolled and head.run.audience_id is not None
+
+
 def _may_be_waiting(wanted: Wanted) -> bool:
     return wanted.outcome in (None, Outcome.WAITING) and wanted.step in (None, 0)
 
@@ -226,7 +230,7 @@ def _with_waiting(c: Connection, head: Head, wanted: Wanted, lines: list[Line], 
 
 def _row(c: Connection, head: Head, number: int) -> Line | None:
     lines = _lines(c, head, [number])
-    if lines or head.run.enrolled or head.run.audience_id is None or number <= head.run.enrolled_through:
+    if lines or not _more_to_come(head) or number <= head.run.enrolled_through:
         return lines[0] if lines else None
     rows = select(A.number, A.phone, A.email, A.cells).where(A.audience_id == head.run.audience_id, A.number == number)
     row = c.execute(rows.where(A.left_out.is_(None))).first()
@@ -247,10 +251,10 @@ def _by_address(c: Connection, head: Head, wanted: Wanted, after: str, limit: in
     )
     low, high = recipients.id_range(head.run.id)
     found: list[tuple[str, Line]] = []
-    place, looked = max(begins, after), 0
+    place, looked, batch = max(begins, after), 0, min(AT_ONCE, 500)
     while len(found) <= limit and looked < LOOKED // 2:
         follows = address.c.value > place if place == after else address.c.value >= place
-        some = c.execute(names.where(follows).order_by(address.c.value).limit(limit * 2)).all()
+        some = c.execute(names.where(follows).order_by(address.c.value).limit(batch)).all()
         theirs = {row.contact_id: row.value for row in some}
         where = (R.contact_id.in_(list(theirs)), R.id.between(low, high))
         ids = {row.id: theirs[row.contact_id] for row in c.execute(select(R.id, R.contact_id).where(*where))}
@@ -258,7 +262,7 @@ def _by_address(c: Connection, head: Head, wanted: Wanted, after: str, limit: in
         fit = [(ids[line.person.id], line) for line in lines if line.person and _fits(line, wanted)]
         found += sorted(fit, key=lambda pair: pair[0])
         looked += len(some)
-        if len(some) < limit * 2:
+        if len(some) < batch:
             place = ""
             break
         place = after = some[-1].value
