@@ -12,7 +12,7 @@ from campana.core.access import Permission
 from campana.engine import emergency
 from campana.store import campaigns, workspaces
 from campana.web.access import noting
-from campana.web.console.drafts import house_of, workspace_of
+from campana.web.console.drafts import workspace_of
 from campana.web.console.page import AnyRequest, Desk, draw, preference
 from campana.web.visitor import Visitor
 
@@ -60,10 +60,12 @@ async def lift(request: AnyRequest) -> Redirect:
         noting(request, "workspace.stop_lifted", visitor.workspace, workspace_id, {"campaigns": resumed})(c)
 
     await console.write(release)
-    house_of(request).wake("pump")
     return _told(request, "lifted")
 
 
 def _told(request: AnyRequest, done: str) -> Redirect:
-    house_of(request).wake("live")
+    """Whoever watches or sends is told to look; they look by themselves, too."""
+    if house := Desk.of(request).console.house:
+        house.wake("pump")
+        house.wake("live")
     return Redirect(f"{HERE}?done={done}", status_code=303)
