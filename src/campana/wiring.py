@@ -25,9 +25,10 @@ from campana.core.durations import Durations
 from campana.core.flaws import flaws
 from campana.core.ids import Id
 from campana.core.proxies import networks
-from campana.engine import launch, recover, report, tidy
+from campana.engine import launch, recover, tidy
 from campana.engine.accounts import Configured, follow, hear, prove_key, put_configured, refresh
 from campana.engine.estimate import Estimates
+from campana.engine.exporting import Exports
 from campana.engine.house import Exchange, House
 from campana.engine.ingest import keeper
 from campana.engine.journal import Journal
@@ -369,7 +370,13 @@ def _assemble(
     app = web_app.create_app(
         replace(
             _console(
-                house, bus, gateway, workspace_id, _doors(settings, vault, exchange, clock), lambda: installation.public_url
+                house,
+                settings.database,
+                bus,
+                gateway,
+                workspace_id,
+                _doors(settings, vault, exchange, clock),
+                lambda: installation.public_url,
             ),
             readings=readings,
             estimates=estimates,
@@ -403,13 +410,15 @@ def faces(known: Mapping[str, Channel]) -> dict[str, Face]:
     return {kind: Face.of(channel) for kind, channel in known.items()}
 
 
-def _console(house: House, bus: Bus, gateway: Gateway, workspace_id: Id, doors: Doors, public_url: Callable[[], str]) -> Console:
+def _console(
+    house: House, database: str, bus: Bus, gateway: Gateway, workspace_id: Id, doors: Doors, public_url: Callable[[], str]
+) -> Console:
     return Console(
         read=house.db.read,
         write=house.db.run,
         changed=lambda seconds: bus.woken("live", seconds),
         actions=_actions(house),
-        audience=lambda campaign_id: report.audience_csv(house, campaign_id),
+        audience=Exports(house.db, database).audience,
         clock=house.clock,
         workspace_id=workspace_id,
         channels=faces(house.channels),

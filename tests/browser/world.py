@@ -271,7 +271,7 @@ class World:
             return
         self._something.clear()
 
-    async def audience(self, campaign_id: Id) -> AsyncIterator[bytes]:
+    async def audience(self, campaign_id: Id, words: object, outcomes: object) -> AsyncIterator[bytes]:
         """A file in two pieces."""
         yield b"name,outcome\r\n"
         yield b"Ana,replied\r\n"

@@ -4,53 +4,62 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+import re
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
-from sqlalchemy import Connection
 
 from campana.core.audience import REASONS
-from campana.core.ids import Id
 from campana.core.journey import OUTCOMES
 from campana.core.reason import english
-from campana.engine.house import House
-from campana.store import audiences, campaigns, recipients
+from campana.store import exports
 from campana.store.campaigns import RunRow
 from campana.store.database import Database
+from campana.store.exports import Line
 
-PAGE = 2000
+PAGE = 500  # rows that are worked on at once where others wait for the same thread
 ADDED = ("outcome", "reason")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+PHONE = re.compile(r"\+[0-9 ().\-/]*")
+CELLS = msgspec.json.Decoder(list[str])
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a reader is told what became of people. `reason` says a kept reason, `left_out` that a row was not offered."""
+
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    left_out: str = "left out"
+    reasons: Mapping[str, str] = field(default_factory=lambda: REASONS)  # why a row was left out
+    reason: Callable[[str], str] = english
+
+
+ENGLISH = Words()
 
 
 def guard(cell: str) -> str:
     """A cell that a spreadsheet cannot take for a formula; phone numbers stay readable."""
-    if cell.startswith(FORMULA) and not (cell[0] == "+" and cell[1:].replace(" ", "").replace("-", "").isdigit()):
+    if cell.startswith(FORMULA) and not PHONE.fullmatch(cell):
         return "'" + cell
     return cell
 
 
-async def audience_csv(house: House, campaign_id: Id) -> AsyncIterator[bytes]:
-    """The audience of a campaign's latest run: its own columns in their order, then outcome and reason. Page by page."""
-    run = await house.db.read(campaigns.latest_run, campaign_id)
-    if run is not None:
-        async for page in run_csv(house.db, run):
-            yield page
-
-
-async def run_csv(db: Database, run: RunRow) -> AsyncIterator[bytes]:
+async def run_csv(db: Database, run: RunRow, words: Words = ENGLISH, outcomes: Collection[int] = ()) -> AsyncIterator[bytes]:
     """Everybody of a run, rows that were left out too, in the file's order. Each page is a fresh snapshot."""
-    columns = msgspec.json.decode(run.columns, type=list[str])
-    yield ("\ufeff" + _lines([[*columns, *_names(columns)]])).encode()
-    number = 0
-    while True:
-        rows, last = await db.read(_page, run, number)
-        if last is None:
-            return
-        if rows:
-            yield _lines(rows).encode()
-        number = last
+    yield head(msgspec.json.decode(run.columns, type=list[str]))
+    number: int | None = 0 if run.audience_id else None
+    while number is not None:
+        found, number = await db.read(exports.page, run.id, run.audience_id or b"", number, PAGE, outcomes)
+        if found:
+            yield told(found, words)
+
+
+def head(columns: Sequence[str]) -> bytes:
+    """The first line, with the mark by which spreadsheets know UTF-8."""
+    text = io.StringIO()
+    csv.writer(text).writerow([guard(name) for name in (*columns, *_names(columns))])
+    return ("\ufeff" + text.getvalue()).encode()
 
 
 def _names(columns: Sequence[str]) -> list[str]:
@@ -59,27 +68,18 @@ def _names(columns: Sequence[str]) -> list[str]:
     return [name if name not in taken else f"campana_{name}" for name in ADDED]
 
 
-def _lines(rows: Sequence[Sequence[str]]) -> str:
+def told(lines: Sequence[Line], words: Words) -> bytes:
+    """The lines as CSV, each with what became of its person and why."""
+    outcomes = [words.outcomes.get(outcome, str(outcome)) for outcome in OUTCOMES]
+    reason = words.reason
+    rows = []
+    for cells, outcome, why in lines:
+        row = [guard(cell) if cell.startswith(FORMULA) else cell for cell in CELLS.decode(cells)]
+        if outcome is None:
+            row += (words.left_out, words.reasons.get(why, why))
+        else:
+            row += (outcomes[outcome], guard(reason(why)) if why else "")
+        rows.append(row)
     text = io.StringIO()
-    csv.writer(text).writerows([[guard(cell) for cell in row] for row in rows])
-    return text.getvalue()
-
-
-def _page(c: Connection, run: RunRow, number: int) -> tuple[list[list[str]], int | None]:
-    """The rows after `number`, and the number of the last one; None when there are no more."""
-    if run.audience_id is None:
-        return [], None
-    offered = audiences.rows_after(c, run.audience_id, number, PAGE)
-    if not offered:
-        return [], None
-    people = {row.number: row for row in recipients.after(c, run.id, number, PAGE)}
-    return [_row(row, people.get(row.number)) for row in offered], offered[-1].number
-
-
-def _row(row: Any, person: Any) -> list[str]:
-    cells = msgspec.json.decode(row.cells, type=list[str])
-    if row.left_out:
-        return [*cells, "left out", REASONS.get(row.left_out, row.left_out)]
-    if person is None:
-        return [*cells, str(OUTCOMES[0]), ""]
-    return [*cells, str(OUTCOMES[person.outcome]), english(person.reason)]
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

@@ -167,7 +167,7 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
     accepted = request.headers.get("accept", "*/*")
     is_fragment = "hx-request" in request.headers or request.headers.get("sec-fetch-mode", "navigate") != "navigate"
     handler = request.scope.get("route_handler")
-    is_stream = handler is not None and bool(handler.opt.get("uncompressed"))
+    is_stream = handler is not None and bool(handler.opt.get("uncompressed")) and not handler.opt.get("file")
     speaks_json = request.content_type[0] == RequestEncodingType.JSON
     return not (is_fragment or is_stream or speaks_json) and ("text/html" in accepted or "*/*" in accepted)
 

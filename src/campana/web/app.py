@@ -24,6 +24,7 @@ from campana.web.bodies import bounded
 from campana.web.console import (
     account,
     assets,
+    audience_file,
     audit,
     bar,
     campaign_deeds,
@@ -111,7 +112,7 @@ ROUTES = (
     bar.bar,
     progress.progress,
     progress.progress_stream,
-    progress.audience,
+    audience_file.audience,
     progress.pause,
     progress.resume,
     progress.finish,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -28,6 +28,7 @@ from campana.core.reason import read as reason_of
 from campana.engine.estimate import Estimates
 from campana.engine.house import House
 from campana.engine.readings import Readings
+from campana.engine.report import Words
 from campana.vault import Vault
 from campana.web.console import assets, i18n
 from campana.web.doors import Doors
@@ -86,7 +87,7 @@ class Console:
     write: Callable[..., Awaitable[Any]]
     changed: Callable[[float], Awaitable[object]]  # returns when something changed, or after so many seconds
     actions: Actions
-    audience: Callable[[Id], AsyncIterator[bytes]]  # the audience of a campaign as CSV, with everybody's outcome
+    audience: Callable[[Id, Words, Collection[int]], AsyncIterator[bytes]]  # a campaign's as CSV, with the outcomes wanted
     clock: Clock
     workspace_id: Id  # of the command line, which the first owner gets
     channels: Mapping[str, Face] = field(default_factory=dict)  # channel kind -> how it is shown

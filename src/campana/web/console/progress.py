@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from jinja2 import Environment
 from litestar import Response, get, post
@@ -16,7 +16,6 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
 from campana.core.access import Permission
-from campana.core.campaign import tag_of
 from campana.core.forecast import forecast
 from campana.core.hours import zone_of
 from campana.core.ids import Id, id_of
@@ -236,16 +235,6 @@ def frame(templates: Environment, v: View) -> bytes:
     spoken = str(templates.get_template("_ui.html").module.spoken(v.p.line))  # type: ignore[attr-defined]
     html = templates.get_template("_progress_live.html").render(v=v)
     return message(html) + named("stats", json.dumps({"points": v.pace.points, "spoken": spoken}))
-
-
-@get("/campaigns/{campaign:str}/audience.csv", needs=Permission.VIEW, include_in_schema=False)
-async def audience(request: AnyRequest, campaign: FromPath[str]) -> Stream:
-    """Everybody of the campaign with their outcome, as a file."""
-    desk, campaign_id, found = await known(request, campaign)
-    await desk.console.write(noting(request, "campaign.exported", found.line.name, campaign_id))
-    name = quote(f"{tag_of(found.line.name)}-audience.csv")
-    headers = {"content-disposition": f"attachment; filename={name}", "cache-control": "no-store"}
-    return Stream(desk.console.audience(campaign_id), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def _act(request: AnyRequest, campaign: str, action: Callable[[Id, Noting], Awaitable[object]], what: str) -> Redirect:
