@@ -9,6 +9,7 @@ import re
 import pytest
 
 from campana.core.reason import KNOWN
+from campana.store import suppressions
 from campana.web.console import i18n
 from campana.web.console.messages import pretty
 from campana.web.console.run_people import name_of, searched
@@ -155,6 +156,15 @@ async def test_timelines_tell_skips_and_stops(http, studio):
     assert "Opted out: WhatsApp" in words(html)
     assert "Diego &lt;b&gt;" in html
     assert "<b>we" not in html
+
+
+async def test_what_a_person_wished_before_the_campaign_stands_before_its_start(http, studio):
+    await studio.write(
+        suppressions.suppress, studio.workspace_id, ["eva@example.com"], "email", 1, "by hand", "asked on the phone"
+    )
+    text = words(await timeline_of(http, studio, 4))
+    assert text.index("Opted out: E-mail") < text.index("The campaign started")
+    assert "asked on the phone" in text
 
 
 async def test_reasons_are_told_in_the_readers_language(http, studio):

@@ -23,7 +23,7 @@ DAY, HOUR, MINUTE = 86_400_000_000, 3_600_000_000, 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened: a reply, a decision, a message or an opt-out, with what is known of it."""
+    """Something that happened: the start, a reply, a decision, a message or an opt-out, with what is known of it."""
 
     at: int
     kind: str
@@ -34,7 +34,9 @@ class Event:
 
 def events(found: Timeline) -> list[Event]:
     """Everything in the order of time. What a person did comes before what it led to."""
-    told = [Event(one.at, "reply", one) for one in found.replies]
+    begun = found.head.run.started_at
+    told = [Event(begun, "start", None)] if begun is not None else []
+    told += [Event(one.at, "reply", one) for one in found.replies]
     told += [Event(one["at"], "decision", one, one["step"]) for one in found.decisions]
     told += [Event(one["started_at"], "message", one, one["step"], one["history"][-1][0].word) for one in found.messages]
     told += [Event(one.at, "optout", one) for one in found.optouts]
