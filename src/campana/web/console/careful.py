@@ -14,7 +14,7 @@ from campana.core.ids import Id
 from campana.engine import careful, launch
 from campana.web.access import noting
 from campana.web.console.drafts import house_of
-from campana.web.console.page import AnyRequest, Desk, Noting, Refused
+from campana.web.console.page import AnyRequest, Desk, Noting
 from campana.web.console.progress import known, page
 
 
@@ -22,19 +22,26 @@ from campana.web.console.progress import known, page
 async def send_to_all(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
     """It goes to everybody now, also when it had paused itself; while everything is stopped, the page says so instead."""
     _, campaign_id, found = await known(request, campaign)
-    if found.stop is not None:
-        return page(request, found, status=409)
     run_id, console = found.line.run_id, Desk.of(request).console
-    if run_id is not None:
-        note = noting(request, "campaign.sent_to_all", found.line.name, campaign_id)
+    note = noting(request, "campaign.sent_to_all", found.line.name, campaign_id)
+    try:
+        if found.stop is not None or run_id is None:
+            raise NotNow
         await console.write(let_go, run_id, console.clock.now(), note)
+    except NotNow:
+        _, _, found = await known(request, campaign)
+        return page(request, found, status=409)  # which tells how the campaign stands
     house_of(request).wake("pump")
     house_of(request).wake("live")
     return Redirect(f"/campaigns/{campaign_id.hex()}", status_code=303)
 
 
+class NotNow(Exception):
+    """The campaign is over, stopped, or was never sent to some people first."""
+
+
 def let_go(c: Connection, run_id: Id, now: int, note: Noting) -> None:
     """The watch lets everybody pass and the run goes on: both, or neither."""
     if not careful.send_to_all(c, run_id, now) or not launch.resume(c, run_id, now):
-        raise Refused("This campaign is over, stopped, or was never sent to some people first. Open it again.")
+        raise NotNow
     note(c)
