@@ -107,8 +107,10 @@ def test_a_lost_connection_is_said_and_then_forgotten(page: Page, world, context
     context.set_offline(True)
     world.cut_streams()
     expect(page.get_by_role("alert")).to_contain_text("The connection is lost")
+    expect(page.locator("[data-live-state]")).to_have_text("Connection lost")  # and not that it is live
     context.set_offline(False)
     expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.locator("[data-live-state]")).to_have_text("Live")
     world.change(sent=9004)
     expect(page.locator("#tiles")).to_contain_text("9,004")
 
