@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
-from sqlalchemy import Engine
 
 import campana
 from campana.core.ids import Id
@@ -27,7 +26,6 @@ from campana.engine.report import Words, head, run_csv, told
 from campana.store import campaigns, exports
 from campana.store.campaigns import RunRow
 from campana.store.database import Database
-from campana.store.engines import create_store_engine, reading_options
 
 SMALL = 2_000  # rows that are written without another process
 AT_ONCE = 2  # large exports of one process; the others wait their turn
@@ -143,18 +141,13 @@ class Asking:
             self.known.update(zip(wanted, msgspec.msgpack.decode(hear(self.source), type=list[str]), strict=True))
 
 
-def pieces(engine: Engine, job: Job, asking: Asking) -> Iterator[bytes]:
+def pieces(job: Job, asking: Asking) -> Iterator[bytes]:
     """The file in pieces."""
     words = Words(job.outcome_words, job.left_out, job.reasons, asking.known.__getitem__)
-    options = reading_options(engine)
     yield head(job.columns)
-    number: int | None = 0
-    while number is not None:
-        with engine.connect().execution_options(**options) as c, c.begin():
-            found, number = exports.page(c, job.run_id, job.audience_id, number, PAGE, job.outcomes)
-        if found:
-            asking.learn([line.reason for line in found if line.outcome is not None])
-            yield told(found, words)
+    for found in exports.pages(job.database, job.run_id, job.audience_id, PAGE, job.outcomes):
+        asking.learn([line.reason for line in found if line.outcome is not None])
+        yield told(found, words)
 
 
 def hear(source: IO[bytes]) -> bytes:
@@ -176,13 +169,9 @@ def main(source: IO[bytes], sink: IO[bytes]) -> None:
     """Does one job."""
     gc.disable()  # rows form no cycles, and there are millions of them
     job = msgspec.msgpack.decode(hear(source), type=Job)
-    engine = create_store_engine(job.database)
-    try:
-        for piece in pieces(engine, job, Asking(source, sink)):
-            hand_over(sink, b"B", piece)
-        hand_over(sink, b"E")
-    finally:
-        engine.dispose()
+    for piece in pieces(job, Asking(source, sink)):
+        hand_over(sink, b"B", piece)
+    hand_over(sink, b"E")
 
 
 if __name__ == "__main__":

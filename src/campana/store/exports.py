@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from campana.core.ids import Id, numbered_id
 from campana.core.journey import Outcome
+from campana.store.engines import create_store_engine, reading_options
 from campana.store.recipients import OUTCOME_NUMBER
 from campana.store.schema import audience, audience_row, recipient
 
@@ -27,6 +28,21 @@ class Line(NamedTuple):
 def rows_of(c: Connection, audience_id: Id) -> int:
     """How many rows an audience has."""
     return c.scalar(select(audience.c.rows).where(audience.c.id == audience_id)) or 0
+
+
+def pages(database: str, run_id: Id, audience_id: Id, limit: int, outcomes: Collection[int]) -> Iterator[list[Line]]:
+    """All lines, for a process that has nothing else to do. No transaction is open between two pages."""
+    engine = create_store_engine(database)
+    options = reading_options(engine)
+    number: int | None = 0
+    try:
+        while number is not None:
+            with engine.connect().execution_options(**options) as c, c.begin():
+                found, number = page(c, run_id, audience_id, number, limit, outcomes)
+            if found:
+                yield found
+    finally:
+        engine.dispose()
 
 
 def page(
