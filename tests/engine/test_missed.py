@@ -15,8 +15,9 @@ from campana.core.missed import Choice, beginnings, by_cause
 from campana.engine import launch, missed
 from campana.engine.missed import Wish, make
 from campana.standin.faults import Faults, Reply, Rule
-from campana.store import audiences, campaigns, counters, drafts, jobs, reports, suppressions
+from campana.store import audiences, campaigns, counters, drafts, jobs, suppressions
 from campana.store import missed as copies
+from campana.store import progress as store_progress
 from campana.store.audiences import Audience
 from campana.store.drafts import Author
 from campana.store.schema import audience_row
@@ -242,11 +243,11 @@ def books(c: Connection, run_id: Id) -> tuple[int, int, int, int, dict[str, int]
     run = campaigns.get_run(c, run_id)
     assert run is not None
     assert run.audience_id is not None
-    told = reports.outcomes(counters.figures(c, [run_id])[run_id], run.offered)
+    told = store_progress.outcomes(counters.figures(c, [run_id])[run_id], run.offered)
     assert min(told.values()) >= 0
     rows = select(func.count()).select_from(audience_row).where(audience_row.c.audience_id == run.audience_id)
     out = c.scalar(rows.where(audience_row.c.left_out.is_not(None))) or 0
-    shown = reports.progress(c, run.workspace_id, run.campaign_id)
+    shown = store_progress.progress(c, run.workspace_id, run.campaign_id)
     assert shown is not None
     return run.offered, sum(told.values()), c.scalar(rows) or 0, out, dict(shown.left_out)
 

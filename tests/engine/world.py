@@ -30,7 +30,8 @@ from campana.standin.faults import Faults
 from campana.standin.ledger import ACCEPTED, Line, Notes
 from campana.standin.numbers import person_of
 from campana.standin.vendors import Vendors
-from campana.store import audiences, campaigns, counters, flows, messages, recipients, reports
+from campana.store import audiences, campaigns, counters, flows, messages, recipients
+from campana.store import progress as store_progress
 from campana.store.database import is_sqlite
 from campana.store.schema import conversation, message, recipient, sender, suppression, unit
 from campana.wiring import Installation, open_installation
@@ -310,11 +311,11 @@ class World:
         assert found is not None
         return found.status
 
-    async def progress(self, run: Id | None = None) -> reports.Progress:
+    async def progress(self, run: Id | None = None) -> store_progress.Progress:
         """What the progress page shows."""
         row = await self.house.db.read(campaigns.get_run, run or self.runs[-1])
         assert row is not None
-        found = await self.house.db.read(reports.progress, row.workspace_id, row.campaign_id, self.clock.now())
+        found = await self.house.db.read(store_progress.progress, row.workspace_id, row.campaign_id, self.clock.now())
         assert found is not None
         return found
 
@@ -417,7 +418,7 @@ def _books(c: Connection, run_id: Id) -> tuple[dict[str, int], dict[str, int], i
     low, high = recipients.id_range(run_id)
     grouped = select(recipient.c.outcome, func.count()).where(recipient.c.id.between(low, high)).group_by(recipient.c.outcome)
     counted = Counter({str(OUTCOMES[number]): n for number, n in c.execute(grouped)})
-    return figures, dict(counted), run.offered, reports.outcomes(counts, run.offered)
+    return figures, dict(counted), run.offered, store_progress.outcomes(counts, run.offered)
 
 
 def _everybody(c: Connection, run_ids: Sequence[Id]) -> list[Person]:

@@ -28,6 +28,7 @@ from campana.engine.vendors import check_accounts, sync_templates
 from campana.engine.worker import EVERYTHING, Role, role_name
 from campana.settings import Settings
 from campana.store import audiences, campaigns, reports
+from campana.store import progress as store_progress
 from campana.store.accounts import senders
 from campana.store.campaigns import RunRow
 from campana.store.database import StoreAway
@@ -260,7 +261,7 @@ async def _progress(installation: Installation, run: RunRow | None) -> Progress:
     if run is None:
         raise launch.Refused("The run is gone from the database.")
     house = installation.house
-    found = await house.db.read(reports.progress, installation.workspace_id, run.campaign_id, house.clock.now())
+    found = await house.db.read(store_progress.progress, installation.workspace_id, run.campaign_id, house.clock.now())
     if found is None:
         raise launch.Refused("The campaign is gone from the database.")
     return found

@@ -21,12 +21,12 @@ from campana.store import audiences, campaigns, counters, suppressions
 from campana.store.audiences import Audience
 from campana.store.campaigns import RunRow
 from campana.store.dialect import SetStatement, given
+from campana.store.progress import outcomes
 from campana.store.recipients import OUTCOME_NUMBER
-from campana.store.reports import outcomes
 from campana.store.schema import audience, audience_row, campaign, recipient
 from campana.store.types import IdType, RowNumber
 
-AT_ONCE = 1000  # people of one transaction, so that nobody waits long for the writer
+AT_ONCE = 500  # people of one transaction, so that nobody waits long for the writer
 LOOKED = 20_000  # rows that one reading looks through
 R, A = recipient.c, audience_row.c
 FROM = given(Column("from_id", IdType), Column("from_number", RowNumber), A.audience_id, A.number)

@@ -19,7 +19,7 @@ from campana.core.journey import Outcome
 from campana.core.periods import MICROS, Period, midnight
 from campana.store.counters import MINUTE, QUARTER
 from campana.store.dialect import SetStatement, given
-from campana.store.reports import outcomes
+from campana.store.progress import outcomes
 from campana.store.schema import campaign, campaign_tag, counter, counter_delta, run
 
 MOST_RUNS = 2000  # of the newest: what one page looks at

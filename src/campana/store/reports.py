@@ -7,10 +7,8 @@ from sqlalchemy import Connection, func, select
 from campana.core.ids import Id
 from campana.core.journey import Stage
 from campana.store.flows import FOR_GOOD
-from campana.store.progress import IN_USE, FailureLine, Progress, outcomes, progress
+from campana.store.progress import IN_USE
 from campana.store.schema import campaign_tag, flow, integration, recipient, sender
-
-__all__ = ["FailureLine", "Progress", "all_tags", "outcomes", "progress", "waits_for_people"]
 
 
 def all_tags(c: Connection, workspace_id: Id) -> list[str]:

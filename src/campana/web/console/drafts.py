@@ -15,7 +15,8 @@ from campana.core.access import Permission
 from campana.core.draft import Draft
 from campana.core.ids import Id, id_of
 from campana.engine.house import House
-from campana.store import drafts, reports
+from campana.store import drafts
+from campana.store import progress as store_progress
 from campana.store.drafts import Answer, Author, DraftRow, Saved
 from campana.web.console.page import AnyRequest, Desk, Refused, draw, preference
 from campana.web.hosts import address_of
@@ -74,7 +75,7 @@ async def known_draft(request: AnyRequest, campaign: str) -> DraftRow | Redirect
     found: DraftRow | None = await desk.console.read(drafts.load, workspace_of(request), campaign_id)
     if found is not None:
         return found
-    if await desk.console.read(reports.progress, workspace_of(request), campaign_id) is None:
+    if await desk.console.read(store_progress.progress, workspace_of(request), campaign_id) is None:
         raise NotFoundException
     return Redirect(home_of(campaign_id), status_code=303)
 

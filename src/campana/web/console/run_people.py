@@ -18,7 +18,8 @@ from campana.core.campaign import Plan
 from campana.core.hours import next_open
 from campana.core.ids import Id, id_of
 from campana.core.journey import Outcome, Stage
-from campana.store import counters, people, reports
+from campana.store import counters, people
+from campana.store import progress as store_progress
 from campana.store.people import Head, Line, Page, Wanted
 from campana.store.recipients import Person
 from campana.web.console.page import AnyRequest, Desk, draw, number, preference
@@ -163,13 +164,13 @@ async def head_of(request: AnyRequest, campaign: str) -> Head | Redirect:
 
 
 def _is_there(c: Connection, workspace_id: Id, campaign_id: Id) -> bool:
-    return reports.progress(c, workspace_id, campaign_id) is not None
+    return store_progress.progress(c, workspace_id, campaign_id) is not None
 
 
 def look(c: Connection, head: Head, wanted: Wanted, after: str) -> tuple[Page, Mapping[str, int]]:
     """A page of people, and how many have each outcome."""
     counts = counters.figures(c, [head.run.id])[head.run.id]
-    return people.page(c, head, wanted, after, PAGE), reports.outcomes(counts, head.run.offered)
+    return people.page(c, head, wanted, after, PAGE), store_progress.outcomes(counts, head.run.offered)
 
 
 @get("/campaigns/{campaign:str}/people", needs=Permission.VIEW, include_in_schema=False)
