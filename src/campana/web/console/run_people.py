@@ -130,7 +130,6 @@ class View:
     outcomes: Sequence[tuple[str, int]]
     all: int
     now: int
-    limit: int = PAGE
 
     def next(self, line: Line) -> Next:
         """What comes next for the person of a line."""
@@ -187,11 +186,4 @@ async def run_people(request: AnyRequest, campaign: FromPath[str]) -> Response[A
     page, counts = await read(look, head, asked.wanted, asked.after)
     shown = [(name, counts[name]) for name in OUTCOMES if counts.get(name) or name == asked.outcome]
     view = View(head, asked, page, shown, sum(counts.values()), desk.console.clock.now())
-    return draw(
-        request, "run_people.html", zone=head.zone, v=view, home=home, tab="people", kinds=kinds_of(head.plan), fallen=_fallen
-    )
-
-
-def _fallen(line: Line) -> bool:
-    """Whether nobody knows what became of the latest attempt."""
-    return line.person is not None and line.person.journey.unknown
+    return draw(request, "run_people.html", zone=head.zone, v=view, home=home, tab="people", kinds=kinds_of(head.plan))
