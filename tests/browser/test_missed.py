@@ -69,7 +69,7 @@ def page(browser: Browser, builder: Builder, faults: Faults) -> Iterator[Page]:
 
 def test_the_missed_become_the_people_of_a_draft(page: Page, home: str):
     page.goto(home)
-    page.get_by_role("link", name="Send again").click()
+    page.get_by_role("link", name="Send to the missed").click()
     expect(page.get_by_role("checkbox", name="Unreached 1")).to_be_checked()
     expect(page.get_by_role("checkbox", name="Delivered 4")).not_to_be_checked()
     expect(page.get_by_text("1 person who opted out or must not be written to is left out.")).to_be_visible()
