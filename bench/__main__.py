@@ -15,6 +15,7 @@ import uvloop
 from bench.audience import audience, cutting
 from bench.busy import busy
 from bench.console import console
+from bench.export import export
 from bench.ingest import ingest
 from bench.life import life
 from bench.measure import Figure
@@ -33,6 +34,7 @@ ALL: dict[str, Callable[[Asked], Coroutine[Any, Any, list[Figure]]]] = {
     "cut": cutting,
     "restart": restart,
     "console": console,
+    "export": export,
     "pages": pages,
     "viewers": viewers,
 }

@@ -103,6 +103,7 @@ async def backlog(campana: Installation, people: int, name: str, written_to: boo
         else:
             await db.run(_waiting, campana.workspace_id, run_id, first, last, now)
     await db.run(_count, run_id, people, written_to)
+    await db.run(lambda c: c.execute(update(run).where(run.c.id == run_id).values(enrolled_through=people)))
     if written_to:
         await db.run(lambda c: c.execute(update(run).where(run.c.id == run_id).values(status="sent", finished_at=now)))
     return run_id
