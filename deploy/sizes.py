@@ -29,8 +29,9 @@ from sqlalchemy import Connection
 
 from campana.cli.demo import TROUBLE
 from campana.cli.words import outcome_words, say
-from campana.store import campaigns, health, reports
+from campana.store import campaigns, health
 from campana.store.database import Database
+from campana.store.progress import Progress, progress
 from tests.chaos.blows import Blow, Sort, now
 from tests.chaos.books import Books, close_books
 from tests.chaos.entry import CALL_TIMEOUT, LEASE, MARGIN
@@ -250,9 +251,9 @@ def _name_only(word: str) -> str:
     return Path(word).name if "/" in word else word
 
 
-def _progress(c: Connection) -> reports.Progress | None:
+def _progress(c: Connection) -> Progress | None:
     found = campaigns.runs_with_status(c, RUNS)
-    return reports.progress(c, found[0].workspace_id, found[0].campaign_id) if found else None
+    return progress(c, found[0].workspace_id, found[0].campaign_id) if found else None
 
 
 def _at_rest(c: Connection) -> bool:

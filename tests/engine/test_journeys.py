@@ -90,7 +90,7 @@ async def test_channels_that_lack_the_data_are_skipped_with_the_reason(world: Wo
     skipped = [(step, reason) for kind, step, reason in await world.decisions_of(ANA) if kind == "skip"]
     assert [step for step, _ in skipped] == [0, 1]
     assert all(reason for _, reason in skipped)
-    assert [step["skipped"] for step in (await world.progress()).steps] == [1, 1, 0]
+    assert [step.skipped for step in (await world.progress()).steps] == [1, 1, 0]
 
 
 async def test_an_opted_out_channel_is_skipped_and_the_next_one_used(world: World) -> None:
@@ -264,7 +264,7 @@ async def test_a_failed_message_counts_no_further_than_its_own_step(worlds: Worl
     world = await worlds(faults=Faults(rules=(Rule(vendor="whatsapp", fault=Fault.CUT_AFTER, times=1),)))
     await world.launch(whatsapp())
     await world.play(hours=1)
-    assert [step["sent"] for step in (await world.progress()).steps] == [1]
+    assert [step.sent for step in (await world.progress()).steps] == [1]
     assert (await world.progress()).funnel["sent"] == 1
 
 

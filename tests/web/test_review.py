@@ -146,7 +146,7 @@ async def test_steps_that_are_off_are_not_sent(http, studio):
     off = draft.steps[1].model_copy(update={"on": False, "sender": ""})
     await studio.begin(Draft(steps=(draft.steps[0], off)), name="One step")
     await launched(http, studio)
-    assert [step["kind"] for step in (await studio.world.progress((await run_of(studio)).id)).steps] == ["primary"]
+    assert [step.kind for step in (await studio.world.progress((await run_of(studio)).id)).steps] == ["primary"]
 
 
 async def test_a_change_between_review_and_launch_stops_it(studio):
