@@ -29,6 +29,7 @@ DETAILS: dict[str, dict[str, Any]] = {
     "campaign.paused": {},
     "campaign.paused_itself": {"trouble": "failed", "count": 31, "of": 500, "most": 5.0, "words": ""},
     "campaign.resumed": {},
+    "campaign.sent_to_all": {},
     "campaign.finished": {},
     "campaign.archived": {},
     "campaign.restored": {},
