@@ -247,7 +247,7 @@ async def test_the_progress_follows_the_callbacks(worlds: Worlds) -> None:
     figures = [(one["audience"], one["sent"], one["delivered"], one["replied"]) for one in funnels]
     assert figures == [(2, 2, 0, 0), (2, 2, 1, 0), (2, 2, 2, 0), (2, 2, 2, 1)]
     progress = await world.progress()
-    assert [(step["sent"], step["delivered"], step["failed"]) for step in progress.steps] == [(2, 1, 1), (1, 1, 0), (0, 0, 0)]
+    assert [(step.sent, step.delivered, step.failed) for step in progress.steps] == [(2, 1, 1), (1, 1, 0), (0, 0, 0)]
     assert [(one.code, one.count) for one in progress.failures] == [("131026", 1)]
 
 
