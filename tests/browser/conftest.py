@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import world as worlds
 
+HERE = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--no-sandbox",
@@ -44,6 +45,24 @@ def chromium(playwright: Playwright) -> str:
     subprocess.run([sys.executable, "-m", "playwright", "install", "--with-deps", "chromium-headless-shell"], check=False)
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
     return own
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of each screen that is looked at in several widths and themes, one cell, another one for the next screen; all of them with
+    `--database both`, as `make matrix` asks."""
+    if config.getoption("database") == "both":
+        return
+    screens: dict[tuple[str, ...], list[pytest.Item]] = {}
+    for item in items:
+        facts = dict(item.callspec.params) if hasattr(item, "callspec") else {}
+        if item.path.is_relative_to(HERE) and {"width", "theme"} <= facts.keys():
+            rest = (f"{name}={value!r}" for name, value in facts.items() if name not in ("width", "theme"))
+            screens.setdefault((item.nodeid.partition("[")[0], *rest), []).append(item)
+    left = {
+        id(item) for number, cells in enumerate(screens.values()) for at, item in enumerate(cells) if at != number % len(cells)
+    }
+    config.hook.pytest_deselected(items=[item for item in items if id(item) in left])
+    items[:] = [item for item in items if id(item) not in left]
 
 
 @pytest.fixture(scope="module")  # for longer, its event loop would stand in the way of asynchronous tests

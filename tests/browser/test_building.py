@@ -246,17 +246,9 @@ def test_everything_works_without_script(browser: Browser, builder: Builder):
 SCREENS = ("messages", "empty messages", "gaps", "timeline", "review", "empty review", "confirm", "delete")
 
 
-CELLS = [(screen, width, theme) for screen in SCREENS for width in (1440, 390) for theme in ("light", "dark")]
-ONE_EACH = [CELLS[4 * number + number % 4] for number in range(len(SCREENS))]
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One cell of each screen, a different one for the next; all of them with `--database both`, as `make matrix` asks."""
-    if "screen" in metafunc.fixturenames:
-        every = metafunc.config.getoption("database") == "both"
-        metafunc.parametrize(("screen", "width", "theme"), CELLS if every else ONE_EACH)
-
-
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("screen", SCREENS)
 def test_everybody_can_build_and_nothing_is_cut_off(page: Page, builder: Builder, faults: Faults, screen, width, theme):
     faults.allowed.append("422")
     cookies = {"theme": theme, "lang": "pt_BR"}

@@ -175,18 +175,9 @@ NAMES = (
 )
 
 
-CELLS = [(screen, width, theme) for screen in NAMES for width in (1440, 390) for theme in ("light", "dark")]
-
-ONE_EACH = [CELLS[4 * number + number % 4] for number in range(len(NAMES))]
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One cell of each screen, a different one for the next; all of them with `--database both`, as `make matrix` asks."""
-    if "screen" in metafunc.fixturenames:
-        every = metafunc.config.getoption("database") == "both"
-        metafunc.parametrize(("screen", "width", "theme"), CELLS if every else ONE_EACH)
-
-
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("screen", NAMES)
 def test_everybody_can_use_it_and_nothing_is_cut_off(
     page: Page, context: BrowserContext, served: Running, screens: dict[str, str], faults, screen: str, width: int, theme: str
 ) -> None:

@@ -147,17 +147,11 @@ def state(p: Progress, name: str) -> Progress:
 
 
 STATES = ("sending", "watched", "paused itself", "stopped", "over")
-CELLS = [(name, width, theme) for name in STATES for width in (1440, 390) for theme in ("light", "dark")]
-ONE_EACH = [CELLS[4 * number + (number + 1) % 4] for number in range(len(STATES))]
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One cell of each state, a different one for the next; all of them with `--database both`, as `make matrix` asks."""
-    if "theme" in metafunc.fixturenames:
-        every = metafunc.config.getoption("database") == "both"
-        metafunc.parametrize(("name", "width", "theme"), CELLS if every else ONE_EACH)
-
-
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("name", STATES)
 def test_each_state_can_be_used_by_everybody_and_nothing_is_cut_off(page: Page, context, served, world, name, width, theme):
     cookies = {"theme": theme, "lang": "pt_BR"}
     context.add_cookies([{"name": key, "value": value, "url": served.url} for key, value in cookies.items()])
