@@ -86,3 +86,9 @@ def test_what_a_person_forgave_counts_no_more_and_what_comes_after_does() -> Non
     assert again.breach is None
     assert judge(again, Tried(sent=20, failed=6), False, "", 1).breach is None
     assert judge(again, Tried(sent=30, failed=12), False, "", 1).breach is not None
+
+
+def test_after_forgiving_only_those_sent_to_since_count() -> None:
+    again = forgive(let_pass(WATCH, Tried(), 1), Tried(sent=50_000, failed=4_000))
+    assert judge(again, Tried(sent=51_000, failed=4_050), True, "", 2).breach is None
+    assert judge(again, Tried(sent=51_000, failed=4_051), True, "", 2).breach is not None

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from campana.core.canary import Trouble, Watch
 from campana.engine import careful, emergency, launch
-from campana.standin.faults import Faults, Rule
+from campana.standin.faults import Fault, Faults, Rule
 from campana.store import campaigns, workspaces
+from campana.store.schema import sender
 from tests.engine.conftest import Worlds
-from tests.engine.world import ANA, HOUR, NINE, World, numbers, sms, whatsapp
+from tests.engine.world import ANA, BRUNO, HOUR, NINE, World, numbers, sms, whatsapp
 
 TEN_FIRST: dict[str, Any] = {"people": 10, "wait": "30 min", "limits": {"failed": 20, "opted_out": 10, "unknown": 10}}
 
@@ -106,6 +107,41 @@ async def test_who_is_not_enrolled_yet_gets_an_outcome_when_it_is_finished(world
     assert await world.outcomes() == {"delivered": 10, "ended": 30}
 
 
+async def test_a_vendor_that_says_slowly_is_nobodys_failure(worlds: Worlds) -> None:
+    people = numbers(20)
+    slow = tuple(Rule(vendor="twilio", number=one, fault=Fault.THROTTLED, times=1) for one in people[:6])
+    world = await worlds(faults=Faults(rules=slow))
+    await world.launch(sms(), people=people, canary={**TEN_FIRST, "limits": {"failed": 0}})
+    await world.play(hours=1)
+    assert await world.status() == "sent"
+    assert await world.outcomes() == {"delivered": 20}
+
+
+async def test_a_pause_by_a_person_forgives_nothing(worlds: Worlds) -> None:
+    people = numbers(40)
+    bad = tuple(Rule(vendor="twilio", number=one, code=21211) for one in people[:4])
+    world = await worlds(faults=Faults(rules=bad), pace=1)
+    await world.launch(sms(), people=people, canary={**TEN_FIRST, "limits": {"failed": 30}})
+    await world.play(seconds=2)
+    assert await world.act(launch.pause)
+    await world.act(launch.resume)
+    await world.play(hours=1)
+    assert await world.status() == "paused"
+    breach = (await watch_of(world)).breach
+    assert breach is not None
+    assert breach.count == 4
+
+
+async def test_a_sender_that_nobody_waits_for_does_not_stop_the_first_people(world: World) -> None:
+    def stop_sender(c: Connection) -> None:
+        c.execute(update(sender).where(sender.c.name == "wa").values(paused_at=NINE, trouble="its template is gone"))
+
+    await world.launch(sms(), fallbacks=[whatsapp()], people=numbers(20), canary=TEN_FIRST)
+    await world.house.db.run(stop_sender)
+    await world.play(hours=2)
+    assert await world.status() == "sent"
+
+
 # --- the emergency stop -----------------------------------------------------------------------------------------------------
 
 
@@ -140,11 +176,25 @@ async def test_while_everything_is_stopped_no_campaign_begins_or_goes_on(world: 
     await world.launch(sms(), people=[ANA], start=NINE + HOUR)
     await world.play(hours=3)
     assert world.accepted() == []
-    assert await world.act(launch.pause)
     assert not await world.act(launch.resume)
-    assert await world.house.db.run(emergency.lift, workspace_id, True, world.clock.now()) == 0
+    assert await world.house.db.run(emergency.lift, workspace_id, False, world.clock.now()) == 0
     await world.play(hours=1)
-    assert world.accepted() == [], "a person had paused this one, so it stays paused"
-    assert await world.act(launch.resume)
+    assert world.accepted() == [], "it was to stay paused"
+    await world.house.db.run(stop, workspace_id, world.clock.now())
+    await world.launch(sms(), people=[BRUNO])
+    assert await world.house.db.run(emergency.lift, workspace_id, True, world.clock.now()) == 1
     await world.play(hours=1)
-    assert len(world.accepted()) == 1
+    assert len(world.accepted()) == 1, "a person had let the first one stay paused"
+
+
+async def test_lifting_a_stop_mends_no_sender(world: World) -> None:
+    def stop_sender(c: Connection) -> None:
+        c.execute(update(sender).where(sender.c.name == "sms").values(paused_at=NINE, trouble="the vendor closed it"))
+
+    workspace_id = world.installation.workspace_id
+    await world.launch(sms(), people=[ANA])
+    await world.house.db.run(stop_sender)
+    await world.house.db.run(stop, workspace_id, world.clock.now())
+    assert await world.house.db.run(emergency.lift, workspace_id, True, world.clock.now()) == 1
+    await world.play(hours=1)
+    assert world.accepted() == []

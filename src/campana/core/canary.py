@@ -1,7 +1,7 @@
 """The watch over a run: it goes to some people first, goes on by itself when little goes wrong, and pauses itself when much does.
 
-What may go wrong is a share of the people sent to; while the first ones are tried, of all of those, so that a campaign that fails
-is stopped as soon as that many have failed and not only when the last one has. The limits hold to the end of the run.
+What may go wrong is counted beside the people sent to; while the first ones are tried, beside all of those, so that a campaign
+that fails is stopped as soon as that many have failed and not only when the last one has. The limits hold to the end of the run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from msgspec.structs import replace
 
 from campana.core.campaign import Canary
 from campana.core.journey import Outcome
+
+GAVE_UP = "gave up"  # the figure: how often a step failed for a person for good, not by our own pace, not to be tried again
 
 
 class Trouble(StrEnum):
@@ -39,16 +41,15 @@ class Tried(Struct, frozen=True):
     """What is known of the people of a run so far."""
 
     sent: int = 0  # people a vendor took a message for
-    failed: int = 0  # messages
+    failed: int = 0  # messages that failed for good
     opted_out: int = 0  # people
     unknown: int = 0  # messages
 
     @classmethod
     def of(cls, counts: Mapping[str, int]) -> Tried:
         """From a run's figures."""
-        failed = sum(n for key, n in counts.items() if key.startswith("step:") and key.endswith(":failed"))
         opted_out = counts.get(f"outcome:{Outcome.OPTED_OUT}", 0)
-        return cls(counts.get("people:sent", 0), failed, opted_out, counts.get("messages:unknown", 0))
+        return cls(counts.get("people:sent", 0), counts.get(GAVE_UP, 0), opted_out, counts.get("messages:unknown", 0))
 
 
 class Watch(Struct, frozen=True):
@@ -94,8 +95,8 @@ def judge(watch: Watch, tried: Tried, all_sent_to: bool, stuck: str, now: int) -
 
 
 def _breach(watch: Watch, tried: Tried) -> Breach | None:
-    of = max(watch.first, tried.sent)
     base = watch.forgiven
+    of = max(watch.first, tried.sent - base.sent)
     for trouble, count, most in (
         (Trouble.FAILED, tried.failed - base.failed, watch.failed),
         (Trouble.OPTED_OUT, tried.opted_out - base.opted_out, watch.opted_out),

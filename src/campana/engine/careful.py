@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from campana.core.canary import Breach, Tried, Watch, forgive, judge, let_pass
@@ -14,6 +15,7 @@ from campana.store import audit, campaigns, counters, flows, recipients
 from campana.store.campaigns import RunRow
 
 OURSELVES = "Campana"  # who paused it, in the audit log
+SENDING = ("sending",)
 WATCH = msgspec.json.Decoder(Watch)
 
 
@@ -45,18 +47,21 @@ def watch_runs(c: Connection, now: int) -> int:
 
 
 def _watch(c: Connection, run: RunRow, counts: Mapping[str, int], now: int) -> bool:
-    watch = read_watch(run.watch or "")
+    before = run.watch or ""
+    watch = read_watch(before)
     first_enrolled = run.enrolled or watch.room(enrolled(counts)) == 0
     all_sent_to = watch.passed_at is None and first_enrolled and not recipients.any_untried(c, run.id)
-    stuck = flows.stuck(c, run.id) if watch.passed_at is None else ""
+    stuck = flows.stuck(c, run.id, now) if watch.passed_at is None else ""
     after = judge(watch, Tried.of(counts), all_sent_to, stuck, now)
-    if after == watch or not campaigns.set_watch(c, run.id, run.watch, write_watch(after)):
+    if after == watch:
         return False
-    if after.breach is not None and campaigns.change_run(c, run.id, ["sending"], status="paused", paused_at=now):
-        relay.note(c, run.id, "paused", now)
-        facts = msgspec.to_builtins(after.breach)
-        name = campaigns.name_of(c, run.campaign_id)
-        audit.note(c, run.workspace_id, None, OURSELVES, "campaign.paused_itself", name, now, run.campaign_id, facts)
+    if after.breach is None:
+        return campaigns.set_watch(c, run.id, before, write_watch(after), SENDING)
+    if not campaigns.set_watch(c, run.id, before, write_watch(after), SENDING, status="paused", paused_at=now):
+        return False  # a person has paused it at the same moment: that is why it is paused, then
+    relay.note(c, run.id, "paused", now)
+    facts, name = msgspec.to_builtins(after.breach), campaigns.name_of(c, run.campaign_id)
+    audit.note(c, run.workspace_id, None, OURSELVES, "campaign.paused_itself", name, now, run.campaign_id, facts)
     return True
 
 
@@ -68,10 +73,13 @@ def next_pass(c: Connection) -> int | None:
 
 
 def go_on(c: Connection, run: RunRow) -> None:
-    """A person resumes a run that paused itself: what went wrong so far is forgiven, and it is watched on from there."""
-    if run.watch is not None:
-        watch = forgive(read_watch(run.watch), _tried(c, run.id))
-        campaigns.set_watch(c, run.id, run.watch, write_watch(watch))
+    """A person resumes a paused run: the time of its watch begins anew. When it had paused itself, what went wrong so far is
+    forgiven, and it is watched on from there."""
+    if run.watch is None or run.status != "paused":
+        return
+    watch = read_watch(run.watch)
+    after = forgive(watch, _tried(c, run.id)) if watch.breach else replace(watch, quiet_since=None)
+    campaigns.set_watch(c, run.id, run.watch, write_watch(after))
 
 
 def send_to_all(c: Connection, run_id: Id, now: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
+from campana.core.canary import GAVE_UP
 from campana.core.ids import Id
 from campana.core.journey import Decision, Event, Happening, Journey, Outcome, Shape, Stage, advance
 from campana.core.message import ARRIVED, NOT_DELIVERED, Status
@@ -19,6 +20,12 @@ KEYS = {outcome: f"outcome:{outcome}" for outcome in Outcome}
 REACHED = ((Status.QUEUED, "sent"), (Status.DELIVERED, "delivered"), (Status.READ, "read"))
 IN_LINE = (Stage.READY, Stage.WAITING)
 UNSENT = "unsent"  # our own code: nothing left the house, so nothing failed
+
+
+def gave_up(before: Journey, after: Journey) -> bool:
+    """Whether a failure ended a step for a person: it is not tried again."""
+    ended = after.stage is Stage.DONE and after.outcome is not Outcome.OPTED_OUT
+    return before.stage is not Stage.DONE and (after.step != before.step or ended)
 
 
 class Changes:
@@ -46,6 +53,8 @@ class Changes:
         if person.journey == before:
             return False
         self.people[person.id] = person
+        if event.what is Happening.FAILED and gave_up(before, person.journey):
+            self.tally.add(person.run_id, GAVE_UP)
         if person.journey.outcome is not before.outcome:
             self.tally.add(person.run_id, KEYS[before.outcome], -1)
             self.tally.add(person.run_id, KEYS[person.journey.outcome])

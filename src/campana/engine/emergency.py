@@ -9,9 +9,8 @@ from sqlalchemy import Connection
 
 from campana.core.ids import Id
 from campana.engine import launch, relay
+from campana.engine.launch import STOPPED
 from campana.store import campaigns, workspaces
-
-STOPPED = "emergency_stop"  # the note of a run that it paused
 
 
 def stop_everything(c: Connection, workspace_id: Id, who: str, now: int) -> int:
@@ -24,9 +23,13 @@ def stop_everything(c: Connection, workspace_id: Id, who: str, now: int) -> int:
 
 
 def lift(c: Connection, workspace_id: Id, go_on: bool, now: int) -> int:
-    """The workspace sends again. With `go_on`, so do the campaigns that the stop had paused; returns how many do."""
+    """The workspace sends again. With `go_on`, so do the campaigns that the stop had paused, and those launched meanwhile.
+
+    Returns how many do. Their senders and steps stay as they are: what had stopped those is no matter of the stop."""
     workspaces.lift_stop(c, workspace_id)
-    paused = campaigns.paused_for(c, workspace_id, STOPPED)
-    for run_id in paused:
-        campaigns.change_run(c, run_id, ["paused"], note=None)
-    return sum(launch.resume(c, run_id, now) for run_id in paused) if go_on else 0
+    paused = [run for run_id in campaigns.paused_for(c, workspace_id, STOPPED) if (run := campaigns.get_run(c, run_id))]
+    if go_on:
+        return sum(launch.unpause(c, run, now) for run in paused)
+    for run in paused:
+        campaigns.change_run(c, run.id, ["paused"], note=None)
+    return 0

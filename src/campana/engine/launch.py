@@ -25,8 +25,11 @@ from campana.engine import careful, relay
 from campana.engine.house import House, vendor_template
 from campana.store import accounts, audiences, audit, campaigns, choices, drafts, flows, templates, workspaces
 from campana.store.accounts import SenderRow
+from campana.store.campaigns import RunRow
 from campana.store.drafts import Author, DraftRow
 from campana.store.workbench import busy
+
+STOPPED = "emergency_stop"  # the note of a run that is paused for it
 
 
 class Refused(ValueError):
@@ -267,6 +270,8 @@ def _add_run(
 ) -> Id:
     run_id = _free_id(c, now)
     watch = watch_for(canary, offered, house.durations.of(canary.wait)) if canary else None
+    # While everything is stopped it waits with the others, and goes on with them if they do.
+    held = {"status": "paused", "paused_at": now, "note": STOPPED} if workspaces.stopped(c, workspace_id) else {}
     campaigns.add_run(
         c,
         {
@@ -281,6 +286,7 @@ def _add_run(
             "watch": careful.write_watch(watch) if watch else None,
             "starts_at": starts_at,
             "created_at": now,
+            **held,
         },
     )
     flows.ensure(c, workspace_id, run_id, [bytes.fromhex(step.sender) for step in plan.steps])
@@ -322,9 +328,14 @@ def resume(c: Connection, run_id: Id, now: int) -> bool:
     plan = Plan.model_validate_json(run.plan)
     accounts.resume_senders(c, [bytes.fromhex(step.sender) for step in plan.steps])
     flows.reopen(c, run_id)
+    return unpause(c, run, now) or run.status != "paused"
+
+
+def unpause(c: Connection, run: RunRow, now: int) -> bool:
+    """A paused run goes on as it was; False when it is not paused."""
     careful.go_on(c, run)
     goes_on = "scheduled" if run.started_at is None else "sending"
-    return _change(c, run_id, ["paused"], "resumed", now, status=goes_on, paused_at=None, note=None) or run.status != "paused"
+    return _change(c, run.id, ["paused"], "resumed", now, status=goes_on, paused_at=None, note=None)
 
 
 def finish(c: Connection, run_id: Id, now: int) -> bool:

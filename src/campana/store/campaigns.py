@@ -169,10 +169,12 @@ def paused_for(c: Connection, workspace_id: Id, note: str) -> list[Id]:
     )
 
 
-def set_watch(c: Connection, run_id: Id, before: str | None, after: str | None) -> bool:
-    """Another watch over a run; False when it is not the one of `before` any more."""
-    same = run.c.watch.is_(None) if before is None else run.c.watch == before
-    return c.execute(update(run).where(run.c.id == run_id, same).values(watch=after)).rowcount == 1
+def set_watch(c: Connection, run_id: Id, before: str, after: str, was: Sequence[str] = LIVE, **values: Any) -> bool:
+    """Another watch over a run, and what changes with it.
+
+    False when the watch is not `before` any more, or the run in none of those states."""
+    same = (run.c.id == run_id, run.c.watch == before, run.c.status.in_(was))
+    return c.execute(update(run).where(*same).values(watch=after, **values)).rowcount == 1
 
 
 def note_enrolled(c: Connection, run_id: Id, through: int, complete: bool) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, exists, select, update
 
 from campana.core.ids import Id, derived_id
 from campana.store.dialect import upsert
-from campana.store.schema import flow, integration, run, sender
+from campana.store.schema import flow, integration, recipient, run, sender
 
 CLOCK = -1  # the "step" of a run's receipt clocks: no sender, no gate
 BULK = 2
@@ -109,12 +109,14 @@ def held(c: Connection, run_id: Id, now: int) -> list[tuple[int, str]]:
     return [(until, words or "") for until, words in rows]
 
 
-def stuck(c: Connection, run_id: Id) -> str:
-    """Why a step of a run will not go on until a person sees to it, in words; empty when none is so."""
+def stuck(c: Connection, run_id: Id, now: int) -> str:
+    """Why a step of a run, before which people wait, will not go on until a person sees to it; empty when none is so."""
+    r = recipient.c
+    waiting = exists().where(r.flow_id == flow.c.id, r.due_at <= now, r.due_at.is_not(None), r.unit_id.is_(None))
     rows = c.execute(
         select(flow.c.open_at, flow.c.held, sender.c.name, sender.c.trouble)
         .join(sender, sender.c.id == flow.c.sender_id)
-        .where(flow.c.run_id == run_id, (flow.c.open_at == FOR_GOOD) | sender.c.paused_at.is_not(None))
+        .where(flow.c.run_id == run_id, (flow.c.open_at == FOR_GOOD) | sender.c.paused_at.is_not(None), waiting)
         .order_by(flow.c.step)
         .limit(1)
     )

@@ -9,7 +9,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from campana.core.access import Permission
-from campana.engine import emergency
+from campana.engine import emergency, launch
 from campana.store import campaigns, workspaces
 from campana.web.access import noting
 from campana.web.console.drafts import workspace_of
@@ -30,7 +30,7 @@ async def stop_page(request: AnyRequest) -> Response[Any]:
         return {
             "stop": workspaces.stop_of(c, workspace_id),
             "live": campaigns.names_of_live(c, workspace_id),
-            "paused": campaigns.names_of_live(c, workspace_id, emergency.STOPPED),
+            "paused": campaigns.names_of_live(c, workspace_id, launch.STOPPED),
         }
 
     return draw(request, "stop.html", done=request.query_params.get("done", ""), **await Desk.of(request).console.read(look))
