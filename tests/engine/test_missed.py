@@ -13,7 +13,7 @@ from campana.core.ids import Id
 from campana.core.journey import Outcome
 from campana.core.missed import Choice, beginnings, by_cause
 from campana.engine import launch, missed
-from campana.engine.missed import Wish, make
+from campana.engine.missed import TooEarly, Wish, make
 from campana.standin.faults import Faults, Reply, Rule
 from campana.store import audiences, campaigns, counters, drafts, jobs, suppressions
 from campana.store import missed as copies
@@ -279,3 +279,23 @@ async def test_they_do_after_finish_too(worlds: Worlds) -> None:
     assert await world.outcomes() == {"ended": 10}
     _, rows = await people_of(world, await draft_of(world, Choice(MISSED)))
     assert phones(rows) == [one["phone"] for one in PEOPLE]
+
+
+async def test_nobody_is_lost_while_a_finished_campaign_still_gives_its_people_their_outcomes(worlds: Worlds) -> None:
+    world = await worlds()
+    canary = {"people": 10, "wait": "30 min", "limits": {"failed": 20}}
+    people = [{"name": f"Ana {at}", "phone": phone} for at, phone in enumerate(numbers(40), 1)]
+    await world.launch(sms(), people=people, name="Careful", canary=canary)
+    await world.play(minutes=1)
+    while_it_sent = await source(world)
+    await world.act(launch.finish)
+    at_once = await source(world)
+    assert (while_it_sent.being_ended, at_once.being_ended, at_once.goes_on) == (False, True, True)
+    for shown in (while_it_sent, at_once):
+        with pytest.raises(TooEarly):
+            await make(world.installation.readings, shown, Wish("Too early", True, Choice(MISSED)), ME, nothing)
+    assert await world.house.db.read(campaigns.find_by_name, world.installation.workspace_id, "Too early") is None
+    await world.play(minutes=5)
+    assert not (await source(world)).goes_on
+    _, rows = await people_of(world, await draft_of(world, Choice(MISSED)))
+    assert phones(rows) == [one["phone"] for one in people[10:]]

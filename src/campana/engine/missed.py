@@ -54,6 +54,10 @@ class Work:
     media: Sequence[Medium]
 
 
+class TooEarly(RuntimeError):
+    """The campaign was finished just now and not everybody has an outcome yet. Wait a moment, then make the draft."""
+
+
 Note = Callable[[Connection, Id], None]  # writes into the audit log which draft was made
 
 
@@ -68,12 +72,16 @@ def failure_of(house: House) -> Callable[[str, str], Failure | None]:
 
 
 async def make(readings: Readings, of: Source, wish: Wish, author: Author, note: Note) -> Id:
-    """A draft whose people are being copied. Returns when they are there, or after a moment while it goes on."""
+    """A draft whose people are being copied. Returns when they are there, or after a moment while it goes on. Raises TooEarly
+    while the campaign is being ended: whoever has no outcome yet would be lost."""
     house = readings.house
 
     def begin(c: Connection) -> Work:
         now, audience_id = house.clock.now(), new_id(house.clock.now())
         workspace_id = of.run.workspace_id
+        run = campaigns.get_run(c, of.run.id)
+        if run is None or missed.being_ended(run):  # it may have been finished since the page was shown
+            raise TooEarly if run else LookupError("the campaign is gone")
         if wish.same_messages:
             made = drafts.copy(c, workspace_id, of.campaign_id, lambda _: wish.name, author, now)
         else:

@@ -45,8 +45,13 @@ class Source:
 
     @property
     def goes_on(self) -> bool:
-        """Whether people of it may still get something."""
-        return self.run.status in campaigns.LIVE
+        """Whether people of it may still get something, or an outcome."""
+        return self.run.status in campaigns.LIVE or self.being_ended
+
+    @property
+    def being_ended(self) -> bool:
+        """Whether it was finished, and not everybody has an outcome yet: of these, nobody knows whether they were missed."""
+        return being_ended(self.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,11 @@ class Found:
     left_out: int  # that opted out, or are not to be written to
     through: int  # the last row that was looked at
     last: bool  # there are no more
+
+
+def being_ended(run: RunRow) -> bool:
+    """Whether a run was finished and its people are still being given their outcomes."""
+    return run.status == "ended" and not run.swept
 
 
 def source(c: Connection, workspace_id: Id, campaign_id: Id) -> Source | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from litestar import Response, get, post
@@ -119,7 +119,8 @@ async def missed_page(request: AnyRequest, campaign: FromPath[str]) -> Response[
     source = await source_of(request, campaign)
     way = request.query_params.get("for", "")
     way = way if way in WAYS else "missed"
-    outcomes = frozenset(outcome.value for outcome in WAYS[way] if source.outcomes.get(outcome))
+    coming = {Outcome.ENDED} if source.goes_on else set()  # it may be finished before the button is pressed
+    outcomes = frozenset(outcome.value for outcome in WAYS[way] if source.outcomes.get(outcome) or outcome in coming)
     if way == "everybody" and source.goes_on:
         outcomes -= {Outcome.WAITING.value, Outcome.SENDING.value}  # they get theirs from this campaign
     codes = by_cause(source.codes, copies.failure_of(house_of(request)))
@@ -149,6 +150,8 @@ async def make_draft(request: AnyRequest, campaign: FromPath[str]) -> Response[A
         made = await copies.make(readings_of(request), source, wish, author, note)
     except LookupError as error:
         raise Refused(GONE) from error
+    except copies.TooEarly:
+        return _shown(request, source, replace(asked, errors={"whom": "early"}), 409)
     return cast("Response[Any]", Redirect(f"{home_of(made)}/setup", status_code=303))
 
 
@@ -162,7 +165,9 @@ def _asked(fields: Sequence[tuple[str, Any]], source: Source) -> Asked:
         errors["name"] = "wanted"
     elif len(name) > NAME:
         errors["name"] = "long"
-    if not outcomes:
+    if source.being_ended:
+        errors["whom"] = "early"
+    elif not outcomes:
         errors["whom"] = "wanted"
     elif not sum(source.outcomes.get(outcome, 0) for outcome in outcomes):
         errors["whom"] = "nobody"

@@ -1,0 +1,41 @@
+"""The page that makes a draft of people whom a campaign missed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from campana.engine import launch
+from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
+from tests.engine.test_missed import people_of
+from tests.engine.world import World, numbers, sms
+from tests.web.forms import filled
+from tests.web.test_journey import words
+from tests.web.test_progress import TEN_FIRST, home_of, opened
+
+
+async def test_right_after_finish_it_asks_to_wait_and_keeps_what_was_typed(world: World) -> None:  # noqa: F811
+    studio = await opened(world)
+    await world.launch(sms(), people=numbers(40), canary=TEN_FIRST)
+    await world.play(minutes=1)
+    page = f"{await home_of(studio)}/missed"
+    async with studio.as_user() as http:
+        form = {**filled((await http.get(page)).text, "missed"), "name": "Once more", "outcome": ["ended", "unreached"]}
+        await world.act(launch.finish)
+        html = (await http.get(page)).text
+        assert "This campaign was finished just now" in words(html)
+        assert "obody was missed" not in html
+        assert "ended" in ticked(html)
+        refused = await http.post(page, data=form)
+        assert refused.status_code == 422
+        assert "Wait a moment" in words(refused.text)
+        assert 'value="Once more"' in refused.text
+        assert ticked(refused.text) == {"ended", "unreached"}
+        await world.play(minutes=5)
+        made = await http.post(page, data=form)
+        assert made.status_code == 303
+    assert len((await people_of(world, bytes.fromhex(made.headers["location"].split("/")[2])))[1]) == 30
+
+
+def ticked(html: str) -> set[Any]:
+    """The outcomes that are chosen."""
+    return {part.split('"', 1)[0] for part in html.split('name="outcome" value="')[1:] if " checked" in part.split(">", 1)[0]}
