@@ -132,7 +132,7 @@ async def test_when_it_paused_itself_it_says_why_and_what_helps(worlds: Any) -> 
     async with studio.as_user() as http:
         told = await page_of(studio, http)
         assert "It paused itself on" in told
-        assert "of 10 messages failed; at most 20 percent may." in told
+        assert "messages failed among 10 people; at most 20 percent may." in told
         assert "Resume, keep watching" in told
         assert "Send to everybody now" in told
         assert "It is paused since" not in told, "one notice is enough"
