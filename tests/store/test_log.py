@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, insert, select, update
 
 from bench.backlog import backlog
 from bench.people import installation
@@ -18,7 +18,7 @@ from campana.core.message import Status
 from campana.store import accounts, log, messages, people, recipients, timeline
 from campana.store.people import Head
 from campana.store.recipients import OUTCOME_NUMBER
-from campana.store.schema import recipient, run
+from campana.store.schema import address, recipient, run
 from tests.conftest import NewStore
 from tests.store.conftest import NOW, Begin, a_run, a_sender
 from tests.store.test_plans import big_tables, flaws_on_postgresql, flaws_on_sqlite, heard
@@ -119,6 +119,33 @@ def looking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def test_all_people_wanted_come_once_in_their_order(begin: Begin, looking: str, wanted: people.Wanted, found: list[int]) -> None:
     with begin() as c:
         assert walked(c, a_campaign(c), wanted)[0] == found
+
+
+def test_whoever_has_several_addresses_that_begin_so_comes_once(begin: Begin, looking: str) -> None:
+    with begin() as c:
+        head, low = a_campaign(c), people.Wanted(address=("phone", "+55119"))
+        expected = walked(c, head, low, 3)[0]
+        wanted = select(recipient.c.contact_id).where(recipient.c.id == numbered_id(head.run.id, 1))
+        mine = {"workspace_id": head.run.workspace_id, "kind": "phone", "contact_id": c.scalar(wanted)}
+        more = ("+5511800001", "+5511900001x", "+5511900009x", "+5511999999", "+5512000001")
+        c.execute(insert(address), [{**mine, "value": value} for value in more])
+        assert expected == list(range(1, 21))
+        for limit in (3, 50):
+            assert walked(c, head, low, limit)[0] == expected
+
+
+def test_addresses_that_do_not_begin_so_are_left_out_whatever_the_order_of_the_database(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late:
+        """Ends later than what begins so, as the order of a language does."""
+
+        def __radd__(self, begins: str) -> str:
+            return "+552"
+
+    monkeypatch.setattr(people, "HIGHEST", Late())
+    with begin() as c:
+        assert walked(c, a_campaign(c), people.Wanted(address=("phone", "+5511900010")), 3)[0] == [10]
 
 
 def test_one_request_looks_no_further_than_it_may_and_says_how_far(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:

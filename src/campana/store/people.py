@@ -251,22 +251,37 @@ def _by_address(c: Connection, head: Head, wanted: Wanted, after: str, limit: in
     )
     low, high = recipients.id_range(head.run.id)
     found: list[tuple[str, Line]] = []
-    place, looked, batch = max(begins, after), 0, min(AT_ONCE, 500)
+    place, looked, batch = after, 0, min(AT_ONCE, 500)
     while len(found) <= limit and looked < LOOKED // 2:
-        follows = address.c.value > place if place == after else address.c.value >= place
+        follows = address.c.value > place if place else address.c.value >= begins
         some = c.execute(names.where(follows).order_by(address.c.value).limit(batch)).all()
-        theirs = {row.contact_id: row.value for row in some}
+        firsts = _first_addresses(c, kind, begins, [row.contact_id for row in some])
+        theirs = {row.contact_id: at for at, row in enumerate(some) if firsts.get(row.contact_id) == row.value}
         where = (R.contact_id.in_(list(theirs)), R.id.between(low, high))
         ids = {row.id: theirs[row.contact_id] for row in c.execute(select(R.id, R.contact_id).where(*where))}
         lines = _lines(c, head, sorted(map(_place, ids)))
         fit = [(ids[line.person.id], line) for line in lines if line.person and _fits(line, wanted)]
-        found += sorted(fit, key=lambda pair: pair[0])
+        found += [(some[at].value, line) for at, line in sorted(fit, key=lambda pair: pair[0])]
         looked += len(some)
         if len(some) < batch:
             place = ""
             break
-        place = after = some[-1].value
+        place = some[-1].value
+    while limit < len(found) and found[limit][0] == found[limit - 1][0]:
+        limit += 1  # two rows of one contact: the next page begins after both
     shown = [line for _, line in found[:limit]]
     if len(found) > limit:
         return Page(shown, found[limit - 1][0])
     return Page(shown, place) if place and looked >= LOOKED // 2 else Page(shown)
+
+
+def _first_addresses(c: Connection, kind: str, begins: str, contact_ids: Sequence[Id]) -> dict[Id, str]:
+    """Under which address each contact is shown, who may have several that begin so. Compared here too: where the database
+    sorts as a language does, other addresses lie between."""
+    value = address.c.value
+    where = (address.c.contact_id.in_(contact_ids), address.c.kind == kind, value >= begins, value < begins + HIGHEST)
+    first: dict[Id, str] = {}
+    for row in c.execute(select(address.c.contact_id, value).where(*where).order_by(value)):
+        if row.value.startswith(begins):
+            first.setdefault(row.contact_id, row.value)
+    return first
