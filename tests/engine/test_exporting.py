@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import gc
 import io
-from asyncio.subprocess import Process
+import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Collection
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from campana.core.campaign import AudienceSpec
 from campana.core.journey import OUTCOMES, Outcome
 from campana.core.reason import read
 from campana.engine import exporting
-from campana.engine.exporting import BrokenExport, Exports
+from campana.engine.exporting import BrokenExport, Busy, Exports, Turns
 from campana.engine.load import load_audience
 from campana.engine.report import ENGLISH, Words, guard
 from campana.store import audiences, campaigns
@@ -124,6 +127,73 @@ async def test_a_reader_who_goes_leaves_no_process_behind(worlds: Worlds, monkey
     assert await anext(pieces)
     await pieces.aclose()  # type: ignore[attr-defined]
     assert begun[0].returncode is not None
+
+
+async def test_readers_who_stand_still_give_up_their_turn(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "STILL_SECONDS", 0.01)
+    monkeypatch.setattr(exporting, "OF_A_WORKSPACE", 2)
+    monkeypatch.setattr(exporting, "BITE", 100)
+    world = await over(worlds)
+    run = await world.house.db.read(campaigns.get_run, world.runs[-1])
+    assert run is not None
+    exports = Exports(world.house.db, world.database_url, 0)
+    still = [exports.audience(run.campaign_id, ENGLISH) for _ in range(2)]
+    begun = [await anext(one) for one in still]
+    turns = [await exports._turns.take(run.workspace_id) for _ in still]
+    for first, one in zip(begun, still, strict=True):
+        assert len(first) <= 100
+        with pytest.raises(BrokenExport, match="Try it again"):
+            await anext(one)
+    for turn in turns:
+        turn.give_back()
+    monkeypatch.setattr(exporting, "STILL_SECONDS", 60)
+    assert await file_of(world) == b"".join([piece async for piece in exports.audience(run.campaign_id, ENGLISH)])
+
+
+async def test_a_workspace_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "TURN_SECONDS", 0.01)
+    turns = Turns()
+    held = [await turns.take(b"one") for _ in range(exporting.OF_A_WORKSPACE)]
+    with pytest.raises(Busy, match="Try it again"):
+        await turns.take(b"one")
+    held += [await turns.take(b"two") for _ in range(exporting.AT_ONCE - len(held))]
+    with pytest.raises(Busy):
+        await turns.take(b"three")
+    for turn in (held[0], held[0]):
+        turn.give_back()
+    await turns.take(b"one")
+    with pytest.raises(Busy):
+        await turns.take(b"three")
+
+
+async def test_a_process_with_a_full_pipe_ends_too(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, begun = await over(worlds), list[Process]()
+    flood = "import sys, struct\nwhile True: sys.stdout.buffer.write(struct.pack('>cI', b'B', 1 << 20) + bytes(1 << 20))"
+
+    async def start() -> Process:
+        begun.append(await asyncio.create_subprocess_exec(sys.executable, "-c", flood, stdin=PIPE, stdout=PIPE))
+        return begun[-1]
+
+    monkeypatch.setattr(exporting, "_start", start)
+    run = await world.house.db.read(campaigns.get_run, world.runs[-1])
+    assert run is not None
+    exports = Exports(world.house.db, world.database_url, 0)
+
+    async def left() -> None:
+        async for _ in exports.audience(run.campaign_id, ENGLISH):
+            await asyncio.Event().wait()  # the reader takes no more
+
+    reader = asyncio.create_task(left())
+    while not begun or begun[0].stdout is None or not begun[0].stdout._paused:  # type: ignore[attr-defined]  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    del reader
+    gc.collect()
+    await asyncio.wait_for(begun[0].wait(), 60)
+    await asyncio.gather(*exports._ends)
+    assert await exports._turns.take(run.workspace_id)
 
 
 async def test_a_process_that_dies_ends_the_file_with_an_error(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+from sqlalchemy import select
+
 from campana.engine import launch
-from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
+from campana.engine.exporting import BUSY, CRASHED, BrokenExport, Busy, Exports
+from campana.store.schema import audit
+from tests.engine.conftest import Worlds, world, worlds  # noqa: F401 - fixtures
 from tests.engine.test_missed import people_of
 from tests.engine.world import World, numbers, sms
 from tests.web.forms import filled
@@ -39,3 +45,26 @@ async def test_right_after_finish_it_asks_to_wait_and_keeps_what_was_typed(world
 def ticked(html: str) -> set[Any]:
     """The outcomes that are chosen."""
     return {part.split('"', 1)[0] for part in html.split('name="outcome" value="')[1:] if " checked" in part.split(">", 1)[0]}
+
+
+@pytest.mark.parametrize(("error", "said"), [(Busy(BUSY), "Other large files"), (BrokenExport(CRASHED), "The export ended")])
+async def test_a_file_that_cannot_be_written_now_is_refused_in_words(
+    error: Exception,
+    said: str,
+    worlds: Worlds,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*asked: object) -> AsyncIterator[bytes]:
+        raise error
+        yield b""
+
+    monkeypatch.setattr(Exports, "audience", refuse)
+    studio = await opened(await worlds())
+    await studio.world.launch(sms(), people=numbers(2))
+    async with studio.as_user() as http:
+        answer = await http.get(f"{await home_of(studio)}/audience.csv")
+        assert answer.status_code == 409
+        assert said in words(answer.text)
+        assert "Try it again" in words(answer.text)
+    noted = await studio.world.house.db.read(lambda c: c.scalars(select(audit.c.what)).all())
+    assert "campaign.exported" not in noted

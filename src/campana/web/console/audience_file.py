@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Any
 
@@ -14,10 +15,11 @@ from campana.core.access import Permission
 from campana.core.audience import REASONS
 from campana.core.campaign import tag_of
 from campana.core.journey import OUTCOMES
+from campana.engine.exporting import BrokenExport, Busy
 from campana.engine.report import Words
 from campana.web.access import noting
 from campana.web.console.csv_files import sent
-from campana.web.console.page import AnyRequest
+from campana.web.console.page import AnyRequest, Refused
 from campana.web.console.progress import known
 from campana.web.console.report_words import plain
 
@@ -44,6 +46,17 @@ async def audience(request: AnyRequest, campaign: FromPath[str]) -> Stream:
     asked = frozenset(request.query_params.getall("outcome", []))
     outcomes = {number: str(outcome) for number, outcome in enumerate(OUTCOMES) if outcome in asked}
     details = {"outcomes": list(outcomes.values())} if outcomes else None
+    pieces = desk.console.audience(campaign_id, words_of(desk.templates(request)), frozenset(outcomes))
+    try:
+        first = await anext(pieces, b"")  # before the answer begins: afterwards no sentence can be shown
+    except (Busy, BrokenExport) as error:
+        raise Refused(str(error)) from error
     await desk.console.write(noting(request, "campaign.exported", found.line.name, campaign_id, details))
     name = "-".join((tag_of(found.line.name), "audience", *outcomes.values()))
-    return sent(f"{name}.csv", desk.console.audience(campaign_id, words_of(desk.templates(request)), frozenset(outcomes)))
+    return sent(f"{name}.csv", _from(first, pieces))
+
+
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
