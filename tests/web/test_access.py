@@ -26,10 +26,16 @@ _spec = importlib.util.spec_from_file_location("world", Path(__file__).parents[1
 worlds: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
 _spec.loader.exec_module(worlds)  # type: ignore[union-attr]
 
+
+def is_stream(route: Any) -> bool:
+    """A file is none, though it is not compressed either: whoever opens its address signs in first, and then gets it."""
+    return bool(route.opt.get("uncompressed")) and not route.opt.get("file")
+
+
 WHO = [*Role, worlds.STRANGER, ""]
 # A page for everybody answers nobody like anybody; all others are asked for what they need.
 ROUTE_TABLE = sorted(
-    ((method, path, route.opt[NEEDS], bool(route.opt.get("uncompressed"))) for route in ROUTES for path in route.paths
+    ((method, path, route.opt[NEEDS], is_stream(route)) for route in ROUTES for path in route.paths
      for method in route.http_methods if method != "OPTIONS"),
     key=lambda row: (row[1], row[0]),
 )  # fmt: skip
