@@ -258,6 +258,7 @@ async def test_what_the_filters_take_is_a_file_without_formulas(http, studio):
     assert {row["campaign"] for row in rows} == {"Visits"}
     assert rows[0]["time"].endswith("-03:00")
     everything = await http.get("/messages.csv")
+    assert not {"content-encoding"} & {*answer.headers, *everything.headers}, "pressing it together keeps everybody waiting"
     assert len(list(csv.reader(io.StringIO(everything.text)))) == 7
 
 

@@ -187,14 +187,15 @@ async def campaign_messages(request: AnyRequest, campaign: FromPath[str]) -> Res
 # --- as a file --------------------------------------------------------------------------------------------------------------
 
 
-@get("/messages.csv", needs=Permission.VIEW, include_in_schema=False)
+# Uncompressed: to press so many rows together would keep everybody else waiting.
+@get("/messages.csv", needs=Permission.VIEW, include_in_schema=False, uncompressed=True, file=True)
 async def messages_csv(request: AnyRequest) -> Stream:
     """What the filters take of the workspace's messages."""
     await Desk.of(request).console.write(noting(request, "workspace.messages_exported", "", Visitor.of(request).workspace_id))
     return sent("messages.csv", _file(request, asked_of(request), zone_of(request)))
 
 
-@get("/campaigns/{campaign:str}/messages.csv", needs=Permission.VIEW, include_in_schema=False)
+@get("/campaigns/{campaign:str}/messages.csv", needs=Permission.VIEW, include_in_schema=False, uncompressed=True, file=True)
 async def campaign_messages_csv(request: AnyRequest, campaign: FromPath[str]) -> Response[Any] | Stream:
     """What the filters take of a campaign's messages."""
     head = await head_of(request, campaign)
