@@ -20,7 +20,7 @@ from sqlalchemy import select
 from campana.core.ids import new_id
 from campana.core.periods import Every
 from campana.mail import mailer
-from campana.store import audit, counters, report_mails, saved_views, schema
+from campana.store import audit, campaigns, counters, report_mails, saved_views, schema
 from campana.store.campaigns import add_run, create
 from campana.vault import Vault
 from campana.web.app import create_app
@@ -272,6 +272,12 @@ async def test_a_report_by_mail_is_made_paused_resumed_and_deleted(world: Any, h
     deeds = [one.what for one in await world.db.read(audit.entries, worlds.WORKSPACE) if one.what.startswith("report.")]
     assert deeds == ["report.deleted", "report.resumed", "report.paused", "report.scheduled"]
     assert "<span data-raw>" not in (await asking(world, "owner").get("/settings/audit")).text
+
+
+async def test_a_campaign_of_another_workspace_is_not_named(world: Any, http: httpx.AsyncClient) -> None:
+    theirs = await world.db.run(campaigns.create, worlds.ELSEWHERE, "Secret offer", "one-time", "{}", [], worlds.NINE)
+    for page in ("/reports/mails", "/reports"):
+        assert "Secret offer" not in (await http.get(f"{page}?campaign={theirs.hex()}")).text
 
 
 async def test_reports_by_mail_of_another_workspace_are_not_there(world: Any, http: httpx.AsyncClient) -> None:

@@ -60,7 +60,7 @@ def _watch(c: Connection, run: RunRow, counts: Mapping[str, int], now: int) -> b
     if not campaigns.set_watch(c, run.id, before, write_watch(after), SENDING, status="paused", paused_at=now):
         return False  # a person has paused it at the same moment: that is why it is paused, then
     relay.note(c, run.id, "paused", now)
-    facts, name = msgspec.to_builtins(after.breach), campaigns.name_of(c, run.campaign_id)
+    facts, name = msgspec.to_builtins(after.breach), campaigns.name_of(c, run.workspace_id, run.campaign_id)
     audit.note(c, run.workspace_id, None, OURSELVES, "campaign.paused_itself", name, now, run.campaign_id, facts)
     return True
 

@@ -94,9 +94,9 @@ def add_run(c: Connection, row: dict[str, Any]) -> None:
     c.execute(insert(run).values(**row))
 
 
-def name_of(c: Connection, campaign_id: Id) -> str:
-    """What a campaign is called."""
-    return c.scalar(select(campaign.c.name).where(campaign.c.id == campaign_id)) or ""
+def name_of(c: Connection, workspace_id: Id, campaign_id: Id) -> str:
+    """What a campaign of the workspace is called; empty when it has no such campaign."""
+    return c.scalar(select(campaign.c.name).where(campaign.c.id == campaign_id, campaign.c.workspace_id == workspace_id)) or ""
 
 
 def forget_run(c: Connection, run_id: Id) -> None:

@@ -93,7 +93,7 @@ def head_of_run(c: Connection, workspace_id: Id, run_id: Id) -> Head | None:
     found = campaigns.get_run(c, run_id)
     if found is None or found.workspace_id != workspace_id:
         return None
-    return _head(campaigns.name_of(c, found.campaign_id), found)
+    return _head(campaigns.name_of(c, workspace_id, found.campaign_id), found)
 
 
 def _head(name: str, found: RunRow) -> Head:

@@ -48,7 +48,8 @@ class Letters:
 
         def look(c: Connection) -> tuple[Report, str, str]:
             found = reporting.report(c, mail.workspace_id, period, mail.zone, wanted.chosen)
-            campaign = campaigns.name_of(c, wanted.chosen.campaign_id) if wanted.chosen.campaign_id else ""
+            chosen = wanted.chosen.campaign_id
+            campaign = campaigns.name_of(c, mail.workspace_id, chosen) if chosen else ""
             return found, workspaces.get(c, mail.workspace_id).name, campaign
 
         found, workspace, campaign = await self.read(look)

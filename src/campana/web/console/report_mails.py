@@ -76,7 +76,7 @@ async def _page(
     def look(c: Connection) -> tuple[list[ReportMail], list[workspaces.Member], dict[str, str]]:
         mails = report_mails.of_workspace(c, visitor.workspace_id)
         asked = {query_of(mail.query).campaign for mail in mails} | {wanted.campaign}
-        names = {one: campaigns.name_of(c, id_of(one) or b"") for one in asked if one}
+        names = {one: campaigns.name_of(c, visitor.workspace_id, id_of(one) or b"") for one in asked if one}
         return mails, workspaces.members(c, visitor.workspace_id), names
 
     mails, members, names = await console.read(look)
