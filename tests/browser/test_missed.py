@@ -94,7 +94,7 @@ def test_everybody_or_by_failure_with_the_keyboard(page: Page, home: str):
     page.goto(f"{home}/missed")
     page.get_by_role("link", name="Everybody").press("Enter")
     expect(page.get_by_label("Name of the campaign")).to_have_value("Visits & calls: the same people")
-    page.get_by_role("checkbox", name="The address cannot be reached").press("Space")
+    page.get_by_role("checkbox", name="The address cannot be reached 1").press("Space")
     page.get_by_role("radio", name="none yet").press("Space")
     page.get_by_role("button", name="Make the draft").press("Enter")
     expect(page.locator("#audience dl div", has_text="Contacts").locator("dd")).to_have_text("5")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from campana.core.ids import Id
 from campana.core.journey import Outcome
-from campana.core.missed import Choice, beginnings, by_cause
+from campana.core.missed import CAUSES, ELSE, Choice, beginnings, by_cause, chosen, people_by_cause
 from campana.engine import launch, missed
 from campana.engine.missed import TooEarly, Wish, make
 from campana.standin.faults import Faults, Reply, Rule
@@ -22,7 +22,7 @@ from campana.store.audiences import Audience
 from campana.store.drafts import Author
 from campana.store.schema import audience_row
 from tests.engine.conftest import Worlds
-from tests.engine.world import HOUR, World, numbers, sms
+from tests.engine.world import HOUR, World, numbers, sms, whatsapp
 
 pytestmark = pytest.mark.both_databases
 
@@ -135,6 +135,34 @@ async def test_the_unreached_are_taken_by_the_class_of_their_failure(
     assert phones(rows) == [PEOPLE[at]["phone"] for at in found]
     assert audience.loaded
     assert (audience.summary.refusal is None) == bool(found), "an empty audience cannot be launched"
+
+
+async def test_whoever_no_failure_ended_has_another_reason_and_all_causes_sum_to_the_unreached(
+    worlds: Worlds,
+) -> None:
+    world = await worlds(faults=FAULTS)
+    fallback = whatsapp(values={"first_name": "{{name}}", "appointment_date": "{{day}}"})  # cannot be sent without a day
+    await world.launch(sms(), fallbacks=[fallback], people=[{**one, "day": ""} for one in PEOPLE], name="Visits")
+    await world.play(days=3)
+    of = await source(world)
+    codes = by_cause(of.codes, missed.failure_of(world.house))
+    assert of.reasons is not None
+    told = people_by_cause(of.reasons, codes)
+    assert sum(told.values()) == of.outcomes["unreached"] == 2
+    assert (told[ELSE], told["transient"]) == (2, 0)
+    for causes, found in (((ELSE,), [2, 3]), (("transient",), []), (("transient", ELSE), [2, 3]), (CAUSES, [2, 3])):
+        made = await draft_of(world, chosen(("unreached",), causes, codes))
+        assert phones((await people_of(world, made))[1]) == [PEOPLE[at]["phone"] for at in found], causes
+
+
+async def test_another_reason_takes_nobody_whose_message_failed_last(worlds: Worlds) -> None:
+    world = await over(worlds)
+    of = await source(world)
+    codes = by_cause(of.codes, missed.failure_of(world.house))
+    assert of.reasons is not None
+    told = people_by_cause(of.reasons, codes)
+    assert (told["permanent"], told["transient"], told[ELSE]) == (1, 1, 0)
+    assert (await people_of(world, await draft_of(world, chosen(("unreached",), (ELSE,), codes))))[1] == []
 
 
 async def test_everybody_but_whoever_opted_out(worlds: Worlds) -> None:

@@ -17,7 +17,8 @@ OTHERS = (Outcome.WAITING, Outcome.SENDING, Outcome.DELIVERED, Outcome.REPLIED)
 NEVER = (Outcome.OPTED_OUT, Outcome.SUPPRESSED)  # nobody who wants no messages is written to because a box was ticked
 CHOICES = (*MISSED, *DOUBTFUL, *OTHERS)
 OTHER = "other"  # a code that no table has
-CAUSES = (Class.PERMANENT.value, Class.TRANSIENT.value, Class.CONFIG.value, OTHER, NO_RECEIPT)
+ELSE = "else"  # no message failed last: a later step could not be tried, or somebody wrote the reason
+CAUSES = (Class.PERMANENT.value, Class.TRANSIENT.value, Class.CONFIG.value, OTHER, NO_RECEIPT, ELSE)
 ALL = "all"  # of a suppression: every medium
 
 Code = tuple[str, str]  # channel, code
@@ -29,6 +30,7 @@ class Choice(msgspec.Struct, frozen=True):
     outcomes: tuple[str, ...]
     causes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()  # how the reasons of these causes begin
+    besides: tuple[str, ...] = ()  # of ELSE: how the reasons of all other causes begin
 
     @property
     def tells_causes(self) -> bool:
@@ -65,6 +67,22 @@ def beginnings(causes: Collection[str], codes: Mapping[str, Sequence[Code]]) -> 
     """How the reason of a person begins, whose journey ended for one of these causes."""
     found = [because(FAILURE, *code, "").removesuffix("-") for cause in causes for code in codes.get(cause, ())]
     return (*found, NO_RECEIPT) if NO_RECEIPT in causes else tuple(found)
+
+
+def chosen(outcomes: tuple[str, ...], causes: tuple[str, ...], codes: Mapping[str, Sequence[Code]]) -> Choice:
+    """The choice of these outcomes and causes, of a run that met these codes."""
+    besides = beginnings([cause for cause in CAUSES if cause != ELSE], codes) if ELSE in causes else ()
+    return Choice(outcomes, causes, beginnings(causes, codes), besides)
+
+
+def people_by_cause(reasons: Mapping[str, int], codes: Mapping[str, Sequence[Code]]) -> dict[str, int]:
+    """How many of the unreached each cause has, by why each journey ended. They sum to all of them."""
+    begins = {beginning: cause for cause in CAUSES for beginning in beginnings([cause], codes)}
+    found = dict.fromkeys(CAUSES, 0)
+    for reason, people in reasons.items():
+        place = next((cause for beginning, cause in begins.items() if reason.startswith(beginning)), ELSE)
+        found[place] += people
+    return found
 
 
 Medium = tuple[str, Reach]  # what an opt-out is for, and the address that it needs

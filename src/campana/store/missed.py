@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 from msgspec.structs import replace
 from pydantic import ValidationError
-from sqlalchemy import Column, ColumnElement, Connection, func, literal, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, func, literal, not_, or_, select, update
 
 from campana.core.audience import Summary, refusal, resolve_columns
 from campana.core.campaign import AudienceSpec, CampaignFile
 from campana.core.draft import read_draft
 from campana.core.ids import Id, numbered_id
 from campana.core.journey import Outcome
-from campana.core.missed import NEVER, Choice, Medium, Origin, barred
+from campana.core.missed import ELSE, NEVER, Choice, Medium, Origin, barred
 from campana.core.tally import EMPTY
-from campana.store import audiences, campaigns, counters, suppressions
+from campana.store import audiences, campaigns, counters, recipients, suppressions
 from campana.store.audiences import Audience
 from campana.store.campaigns import RunRow
 from campana.store.dialect import SetStatement, given
+from campana.store.people import BY_OVER, OVER
 from campana.store.progress import outcomes
 from campana.store.recipients import OUTCOME_NUMBER
 from campana.store.schema import audience, audience_row, campaign, recipient
@@ -42,6 +44,7 @@ class Source:
     run: RunRow
     outcomes: Mapping[str, int]
     codes: Mapping[tuple[str, str], int]  # (channel, code) -> messages that failed with it
+    reasons: Mapping[str, int] | None  # why the unreached were not reached; None: they are too many to look at each
 
     @property
     def goes_on(self) -> bool:
@@ -81,7 +84,9 @@ def source(c: Connection, workspace_id: Id, campaign_id: Id) -> Source | None:
         if key.startswith("fail:") and n > 0:
             _, channel, code = key.split(":", 2)
             codes[channel, code] = n
-    return Source(campaign_id, name, run, outcomes(counts, run.offered), codes)
+    told = outcomes(counts, run.offered)
+    why = reasons(c, run.id) if told.get(Outcome.UNREACHED, 0) <= LOOKED else None
+    return Source(campaign_id, name, run, told, codes, why)
 
 
 # --- finding them -----------------------------------------------------------------------------------------------------------
@@ -124,10 +129,22 @@ def _chosen(choice: Choice) -> ColumnElement[bool]:
     if not choice.tells_causes:
         return R.outcome.in_(wanted)
     unreached = OUTCOME_NUMBER[Outcome.UNREACHED]
-    begins = [func.substr(R.reason, 1, len(one)) == one for one in choice.reasons]
-    return or_(
-        R.outcome.in_([one for one in wanted if one != unreached]), (R.outcome == unreached) & or_(literal(False), *begins)
-    )
+    because = [_begins(choice.reasons)]
+    if ELSE in choice.causes:
+        because.append(not_(_begins(choice.besides)))
+    return or_(R.outcome.in_([one for one in wanted if one != unreached]), (R.outcome == unreached) & or_(*because))
+
+
+def _begins(reasons: Sequence[str]) -> ColumnElement[bool]:
+    return or_(literal(False), *(func.substr(R.reason, 1, len(one)) == one for one in reasons))
+
+
+def reasons(c: Connection, run_id: Id) -> Counter[str]:
+    """Why the unreached of a run were not reached, the first of them by their rows: no more than one reading looks through."""
+    low, high = recipients.id_range(run_id)
+    where = (R.id.between(low, high), OVER, R.outcome == OUTCOME_NUMBER[Outcome.UNREACHED])
+    some = select(R.reason).with_hint(*BY_OVER).where(*where).order_by(R.id).limit(LOOKED)
+    return Counter(c.scalars(some))
 
 
 def _told(c: Connection, workspace_id: Id, rows: Sequence[object]) -> set[tuple[str, str]]:

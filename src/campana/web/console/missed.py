@@ -16,7 +16,7 @@ from campana.core.access import Permission
 from campana.core.failure import Class
 from campana.core.ids import Id, id_of
 from campana.core.journey import Outcome
-from campana.core.missed import CAUSES, CHOICES, DOUBTFUL, MISSED, NEVER, Choice, beginnings, by_cause
+from campana.core.missed import CAUSES, CHOICES, DOUBTFUL, ELSE, MISSED, NEVER, by_cause, chosen, people_by_cause
 from campana.core.reason import NO_RECEIPT
 from campana.engine import missed as copies
 from campana.store import audit, missed
@@ -50,12 +50,22 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """One kind of trouble that kept people from being reached."""
+
+    name: str
+    people: int | None  # whose journey ended with it; None: they are too many to look at each
+    messages: int  # that failed with it, of whoever was reached later too
+    codes: Sequence[tuple[str, str, int]]  # the most frequent ones: channel, code, messages
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What the page draws from."""
 
     of: Source
     asked: Asked
-    causes: Sequence[tuple[str, int, Sequence[tuple[str, str, int]]]]  # messages that failed, and their most frequent codes
+    causes: Sequence[Cause]
 
     @property
     def missed(self) -> list[str]:
@@ -75,15 +85,16 @@ class View:
         return sum(self.of.outcomes.get(outcome, 0) for outcome in NEVER)
 
 
-def causes_of(
-    source: Source, codes: Mapping[str, Sequence[tuple[str, str]]]
-) -> list[tuple[str, int, list[tuple[str, str, int]]]]:
-    """Each kind of trouble that the run met, with its messages and its most frequent codes."""
+def causes_of(source: Source, codes: Mapping[str, Sequence[tuple[str, str]]]) -> list[Cause]:
+    """Each kind of trouble that the run met. Of people, all of them together have as many as were not reached."""
     found = []
+    people = None if source.reasons is None else people_by_cause(source.reasons, codes)
+    anybody = bool(source.outcomes.get(Outcome.UNREACHED))
     for cause in CAUSES:
         told = sorted(((channel, code, source.codes[channel, code]) for channel, code in codes.get(cause, ())), key=_frequent)
-        if told or (cause == NO_RECEIPT and source.outcomes.get(Outcome.UNREACHED)):
-            found.append((cause, sum(n for _, _, n in told), told[:CODES]))
+        theirs = people[cause] if people is not None else None
+        if told or theirs or (theirs is None and anybody and cause in (NO_RECEIPT, ELSE)):
+            found.append(Cause(cause, theirs, sum(n for _, _, n in told), told[:CODES]))
     return found
 
 
@@ -138,7 +149,7 @@ async def make_draft(request: AnyRequest, campaign: FromPath[str]) -> Response[A
     codes = by_cause(source.codes, copies.failure_of(house_of(request)))
     causes = tuple(cause for cause in CAUSES if cause in asked.causes)
     outcomes = tuple(outcome.value for outcome in CHOICES if outcome.value in asked.outcomes)
-    wish = copies.Wish(asked.name, asked.same_messages, Choice(outcomes, causes, beginnings(causes, codes)))
+    wish = copies.Wish(asked.name, asked.same_messages, chosen(outcomes, causes, codes))
     author, now = author_of(request), Desk.of(request).console.clock.now()
 
     def note(c: Connection, made: Id) -> None:
