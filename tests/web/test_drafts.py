@@ -43,6 +43,14 @@ async def test_a_draft_is_copied(world):
     assert (copy.name, copy.version) == ("Copy of Spring survey", 1)
 
 
+async def test_a_copy_is_named_as_its_original_is_spelled(world):
+    one = await made(world, name="Tom & Jerry's <day>")
+    async with client(world) as http:
+        answer = await pressed(http, f"/campaigns/{one.hex()}/duplicate")
+    copy = await world.db.read(drafts.load, worlds.WORKSPACE, id_of(answer.headers["location"].split("/")[2]))
+    assert copy.name == "Copy of Tom & Jerry's <day>"
+
+
 async def test_a_draft_is_deleted_once_the_page_has_asked(world):
     one = await made(world)
     path = f"/campaigns/{one.hex()}/delete"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import unescape
 from typing import Any, TypeVar
 
 from litestar import Response, get, post
@@ -116,7 +117,7 @@ async def duplicate(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     said = desk.templates(request).get_template("_wizard.html").module
     made: Id | None = None
     if campaign_id is not None:
-        facts = (workspace_of(request), campaign_id, lambda name: str(said.copy_of(name)).strip())  # type: ignore[attr-defined]
+        facts = (workspace_of(request), campaign_id, lambda name: unescape(said.copy_of(name)).strip())  # type: ignore[attr-defined]
         made = await desk.console.write(drafts.copy, *facts, author_of(request), desk.console.clock.now())
     if made is None:
         raise NotFoundException
