@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, func, select
 
-from campana.core.ids import Id
+from campana.core.draft import Draft
+from campana.core.ids import Id, new_id
 from campana.core.journey import Outcome
 from campana.core.missed import CAUSES, ELSE, Choice, beginnings, by_cause, chosen, people_by_cause
 from campana.engine import launch, missed
@@ -238,6 +241,52 @@ async def test_killed_half_way_it_is_not_shown_as_whole_and_goes_on(worlds: Worl
     assert audience.origin is not None
     assert audience.origin.left_out == 1
     assert not await missed.go_on(readings, workspace_id, made.id), "it is done"
+
+
+async def test_the_same_press_again_leads_to_the_first_draft_whoever_takes_it(worlds: Worlds) -> None:
+    world = await over(worlds)
+    of, readings, noted = await source(world), world.installation.readings, list[Id]()
+
+    async def press(name: str, press: str) -> Id:
+        return await make(readings, of, Wish(name, True, Choice(MISSED), press), ME, lambda c, made: noted.append(made))
+
+    twice = await asyncio.gather(*(press("Again", "p1") for _ in range(4)))
+    assert len(set(twice)) == 1
+    assert noted == twice[:1]
+    await settled(world)
+    assert len((await people_of(world, twice[0]))[1]) == 2
+    assert await press("Again", "p2") not in twice
+    assert await press("Again", "") != await press("Again", "")
+    await world.house.db.run(drafts.remove, world.installation.workspace_id, twice[0], ME, world.clock.now())
+    assert await press("Again", "p1") not in twice, "it is gone: there is no draft to lead to"
+    world.clock.advance_to(world.clock.now() + copies.SAME + HOUR)
+    assert await press("Again", "p2") not in twice
+
+
+async def test_two_processes_make_one_draft_of_one_press(worlds: Worlds) -> None:
+    world = await over(worlds)
+    of, workspace_id, now = await source(world), world.installation.workspace_id, world.clock.now()
+    engine, waits = world.house.db.engine, threading.Event()
+    if engine.dialect.name != "postgresql":
+        return  # one process is the only one that writes
+
+    def made(c: Connection) -> Id | None:
+        return copies.made_by(c, workspace_id, "p1", now)
+
+    def second() -> Id | None:
+        with engine.begin() as c:
+            waits.set()
+            return made(c)
+
+    with ThreadPoolExecutor(1) as pool, engine.begin() as c:
+        assert made(c) is None
+        later = pool.submit(second)
+        waits.wait(30)
+        first, audience_id = drafts.create(c, workspace_id, "Again", Draft(), ME, now), new_id(now)
+        copies.begin(c, of, audience_id, Choice(MISSED), now, "p1")
+        audiences.give(c, first, audience_id)
+        c.commit()
+        assert later.result(30) == first
 
 
 async def test_it_ends_when_the_draft_is_gone(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,9 @@ async def test_right_after_finish_it_asks_to_wait_and_keeps_what_was_typed(world
         await world.play(minutes=5)
         made = await http.post(page, data=form)
         assert made.status_code == 303
+        assert (await http.post(page, data=form)).headers["location"] == made.headers["location"]
+        other = await http.post(page, data={**form, "name": "Once more, changed"})
+        assert other.headers["location"] != made.headers["location"]
     assert len((await people_of(world, bytes.fromhex(made.headers["location"].split("/")[2])))[1]) == 30
 
 

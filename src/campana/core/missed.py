@@ -46,6 +46,7 @@ class Origin(msgspec.Struct, frozen=True):
     choice: Choice
     through: int = 0  # the last row of theirs that was looked at
     left_out: int = 0  # people who opted out, or are not to be written to
+    press: str = ""  # of which button the draft came, so that the same press again makes no other
 
 
 def cause_of(failure: Failure | None) -> str:

@@ -39,6 +39,7 @@ class Wish:
     name: str
     same_messages: bool
     choice: Choice
+    press: str = ""  # of a button: the same again is the same draft
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,16 @@ def failure_of(house: House) -> Callable[[str, str], Failure | None]:
 
 
 async def make(readings: Readings, of: Source, wish: Wish, author: Author, note: Note) -> Id:
-    """A draft whose people are being copied. Returns when they are there, or after a moment while it goes on. Raises TooEarly
-    while the campaign is being ended: whoever has no outcome yet would be lost."""
+    """A draft whose people are being copied, the first one when a press is repeated. Returns when they are there, or after a
+    moment while it goes on. Raises TooEarly while the campaign is being ended: whoever has no outcome yet would be lost."""
     house = readings.house
 
-    def begin(c: Connection) -> Work:
+    def begin(c: Connection) -> Work | Id:
         now, audience_id = house.clock.now(), new_id(house.clock.now())
         workspace_id = of.run.workspace_id
+        earlier = missed.made_by(c, workspace_id, wish.press, now) if wish.press else None
+        if earlier is not None:
+            return earlier
         run = campaigns.get_run(c, of.run.id)
         if run is None or missed.being_ended(run):  # it may have been finished since the page was shown
             raise TooEarly if run else LookupError("the campaign is gone")
@@ -88,13 +92,15 @@ async def make(readings: Readings, of: Source, wish: Wish, author: Author, note:
             made = drafts.create(c, workspace_id, wish.name, Draft(), author, now)
         if made is None:
             raise LookupError("the campaign is gone")
-        missed.begin(c, of, audience_id, wish.choice, now)
+        missed.begin(c, of, audience_id, wish.choice, now, wish.press)
         audiences.give(c, made, audience_id)
         note(c, made)
         total = sum(of.outcomes.get(outcome, 0) for outcome in wish.choice.outcomes)
         return _work(c, house, workspace_id, made, audience_id, of.run, None if wish.choice.tells_causes else total)
 
     work = await house.db.run(begin)
+    if not isinstance(work, Work):
+        return work
     await _shortly(readings, work)
     return work.campaign_id
 

@@ -14,14 +14,15 @@ from sqlalchemy import Column, ColumnElement, Connection, func, literal, not_, o
 from campana.core.audience import Summary, refusal, resolve_columns
 from campana.core.campaign import AudienceSpec, CampaignFile
 from campana.core.draft import read_draft
-from campana.core.ids import Id, numbered_id
+from campana.core.durations import MINUTE
+from campana.core.ids import Id, first_id, numbered_id
 from campana.core.journey import Outcome
 from campana.core.missed import ELSE, NEVER, Choice, Medium, Origin, barred
 from campana.core.tally import EMPTY
 from campana.store import audiences, campaigns, counters, recipients, suppressions
 from campana.store.audiences import Audience
 from campana.store.campaigns import RunRow
-from campana.store.dialect import SetStatement, given
+from campana.store.dialect import SetStatement, given, in_turn
 from campana.store.people import BY_OVER, OVER
 from campana.store.progress import outcomes
 from campana.store.recipients import OUTCOME_NUMBER
@@ -30,6 +31,7 @@ from campana.store.types import IdType, RowNumber
 
 AT_ONCE = 500  # people of one transaction, so that nobody waits long for the writer
 LOOKED = 20_000  # rows that one reading looks through
+SAME = 10 * MINUTE  # the same press again within this is the first one
 R, A = recipient.c, audience_row.c
 FROM = given(Column("from_id", IdType), Column("from_number", RowNumber), A.audience_id, A.number)
 JSON = msgspec.json.Encoder().encode
@@ -166,7 +168,18 @@ COPIED = SetStatement(
 )
 
 
-def begin(c: Connection, of: Source, audience_id: Id, choice: Choice, now: int) -> None:
+def made_by(c: Connection, workspace_id: Id, press: str, now: int) -> Id | None:
+    """The draft that this press of a button made a moment ago. Nobody makes one by it until the transaction ends."""
+    in_turn(c, f"missed {workspace_id.hex()}")
+    recent = select(campaign.c.id, audience.c.origin).join(audience, audience.c.id == campaign.c.audience_id)
+    mine = (campaign.c.workspace_id == workspace_id, campaign.c.id >= first_id(now - SAME), audience.c.origin.is_not(None))
+    for row in c.execute(recent.where(*mine).order_by(campaign.c.id)):
+        if msgspec.json.decode(row.origin, type=Origin).press == press:
+            return bytes(row.id)
+    return None
+
+
+def begin(c: Connection, of: Source, audience_id: Id, choice: Choice, now: int, press: str = "") -> None:
     """A new audience with the columns of the run's, whose rows are still to come."""
     wanted = (audience.c.file_name, audience.c.columns, audience.c.spec)
     like = c.execute(select(*wanted).where(audience.c.id == of.run.audience_id)).one()
@@ -175,7 +188,7 @@ def begin(c: Connection, of: Source, audience_id: Id, choice: Choice, now: int) 
     names = msgspec.json.decode(like.columns, type=list[str])
     nobody = replace(EMPTY, fields=resolve_columns(names, spec).custom, refusal=refusal(spec, 0, {}))
     audiences.count(c, audience_id, nobody)
-    origin = Origin(of.campaign_id.hex(), of.run.id.hex(), of.name, choice)
+    origin = Origin(of.campaign_id.hex(), of.run.id.hex(), of.name, choice, press=press)
     c.execute(update(audience).where(audience.c.id == audience_id).values(origin=JSON(origin).decode()))
 
 

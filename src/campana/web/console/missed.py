@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 
 from campana.core.access import Permission
 from campana.core.failure import Class
-from campana.core.ids import Id, id_of
+from campana.core.ids import Id, derived_id, id_of
 from campana.core.journey import Outcome
 from campana.core.missed import CAUSES, CHOICES, DOUBTFUL, ELSE, MISSED, NEVER, by_cause, chosen, people_by_cause
 from campana.core.reason import NO_RECEIPT
@@ -66,6 +67,7 @@ class View:
     of: Source
     asked: Asked
     causes: Sequence[Cause]
+    press: str = field(default_factory=lambda: secrets.token_hex(8))  # names this page among all that were shown
 
     @property
     def missed(self) -> list[str]:
@@ -149,7 +151,7 @@ async def make_draft(request: AnyRequest, campaign: FromPath[str]) -> Response[A
     codes = by_cause(source.codes, copies.failure_of(house_of(request)))
     causes = tuple(cause for cause in CAUSES if cause in asked.causes)
     outcomes = tuple(outcome.value for outcome in CHOICES if outcome.value in asked.outcomes)
-    wish = copies.Wish(asked.name, asked.same_messages, chosen(outcomes, causes, codes))
+    wish = copies.Wish(asked.name, asked.same_messages, chosen(outcomes, causes, codes), _press(asked, form.get("press")))
     author, now = author_of(request), Desk.of(request).console.clock.now()
 
     def note(c: Connection, made: Id) -> None:
@@ -164,6 +166,12 @@ async def make_draft(request: AnyRequest, campaign: FromPath[str]) -> Response[A
     except copies.TooEarly:
         return _shown(request, source, replace(asked, errors={"whom": "early"}), 409)
     return cast("Response[Any]", Redirect(f"{home_of(made)}/setup", status_code=303))
+
+
+def _press(asked: Asked, page: object) -> str:
+    """One press of the button: of one page that was shown, with the same in its form. Whoever changes it wants another draft."""
+    said = (asked.name, sorted(asked.outcomes), sorted(asked.causes), asked.same_messages)
+    return derived_id(str(page)[:100], repr(said)).hex() if page else ""
 
 
 def _asked(fields: Sequence[tuple[str, Any]], source: Source) -> Asked:
