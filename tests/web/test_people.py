@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import httpx
 import pytest
 
 from campana.core.access import Role
-from campana.store import links, users, workspaces
+from campana.core.ids import Id
+from campana.core.periods import Every
+from campana.store import audit, links, report_mails, users, workspaces
 from tests.web.doorstep import EDITOR, PASSWORD, House, worlds
+
+PLACES = (worlds.WORKSPACE, worlds.WORKSPACE, worlds.ELSEWHERE)
 
 
 async def test_an_invitation_makes_an_account_or_joins_who_has_one(house: House) -> None:
@@ -115,3 +120,34 @@ async def test_a_cookie_that_is_none_of_ours_shows_nothing(house: House, cookie:
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         answer = await http.get("/settings/people?said=link", headers={"cookie": kept.encode()})
     assert (answer.status_code, "/links/" in answer.text) == (200, False)
+
+
+async def test_who_is_removed_gets_no_reports_any_more(house: House) -> None:
+    facts = {"query": "", "every": Every.DAY, "at": "08:00", "zone": "UTC", "language": "en", "next_at": worlds.NINE}
+
+    def add(c: Any, workspace_id: Id, name: str, *addresses: str) -> Id:
+        return report_mails.add(c, workspace_id, None, worlds.NINE, name=name, addresses=addresses, **facts)
+
+    both = await house.run(add, worlds.WORKSPACE, "Both", "boss@example.com", "viewer@example.com")
+    alone = await house.run(add, worlds.WORKSPACE, "Alone", "viewer@example.com")
+    theirs = await house.run(add, worlds.ELSEWHERE, "Theirs", "viewer@example.com")
+    under_way = await house.run(report_mails.claim, b"t" * 16, worlds.NINE, 10**9)
+    owner = house.browser(Role.OWNER)
+    await owner.post(f"/settings/people/{(await house.id_of('viewer@example.com')).hex()}/remove")
+
+    def now(c: Any) -> list[Any]:
+        rows = [report_mails.get(c, place, one) for place, one in zip(PLACES, (both, alone, theirs), strict=True)]
+        return [(one.addresses, one.active) for one in rows if one]
+
+    assert await house.run(now) == [(("boss@example.com",), True), ((), False), (("viewer@example.com",), True)]
+    letter = (under_way, b"t" * 16, worlds.NINE, worlds.NINE, 10**9)
+    assert not await house.run(report_mails.hand_over, *letter), "it was written before, to somebody who has left"
+    page = (await owner.get("/reports/mails")).text
+    assert "Nobody: whoever got it has left" in page
+    assert f"/reports/mails/{alone.hex()}/resume" not in page
+    await owner.post(f"/reports/mails/{alone.hex()}/resume")
+    assert (await house.run(now))[1] == ((), False)
+    noted = [(one.what, one.about) for one in await house.run(audit.entries, worlds.WORKSPACE)]
+    assert {("report.reader_removed", "Both"), ("report.reader_removed", "Alone"), ("person.removed", "viewer@example.com")} <= {
+        *noted
+    }

@@ -7,12 +7,13 @@ A pump takes a due row by a token and a lease. Right before the mail server is h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
+from campana.core.access import email_key
 from campana.core.ids import Id, new_id
 from campana.core.periods import Every
 from campana.store.dialect import in_turn, lease_clock, locked
@@ -107,9 +108,23 @@ def add(
         raise TooMany
     mail_id = new_id(now)
     facts = {"name": name, "query": query, "every": every, "at": at, "zone": zone, "language": language, "next_at": next_at}
-    facts |= {"addresses": msgspec.json.encode(list(addresses)).decode(), "owner_id": owner_id, "created_at": now}
+    facts |= {"addresses": _listed(addresses), "owner_id": owner_id, "created_at": now}
     c.execute(insert(report_mail).values(id=mail_id, workspace_id=workspace_id, **facts))
     return mail_id
+
+
+def forget_reader(c: Connection, workspace_id: Id, email: str) -> list[ReportMail]:
+    """No report of the workspace goes to that address any more. Returns those that did, as they are now: one that nobody reads
+    is paused."""
+    gone, changed = email_key(email), []
+    for row in c.execute(locked(ROW.where(M.workspace_id == workspace_id).order_by(M.id), report_mail)).all():
+        mail = _of(row)
+        left = tuple(one for one in mail.addresses if email_key(one) != gone)
+        if left != mail.addresses:
+            mail = replace(mail, addresses=left, active=mail.active and bool(left))
+            c.execute(update(report_mail).where(M.id == mail.id).values(addresses=_listed(left), active=mail.active))
+            changed.append(mail)
+    return changed
 
 
 def pause(c: Connection, mail: ReportMail) -> None:
@@ -118,8 +133,9 @@ def pause(c: Connection, mail: ReportMail) -> None:
 
 
 def resume(c: Connection, mail: ReportMail, next_at: int) -> None:
-    """It is sent again, from its next due time on. A letter that is under way goes on by itself."""
-    c.execute(update(report_mail).where(M.id == mail.id, M.active.is_(False)).values(active=True, next_at=next_at, trouble=None))
+    """It is sent again, from its next due time on; what nobody reads stays paused. A letter under way goes on by itself."""
+    paused = (M.id == mail.id, M.active.is_(False), M.addresses != _listed(()))
+    c.execute(update(report_mail).where(*paused).values(active=True, next_at=next_at, trouble=None))
 
 
 def remove(c: Connection, mail: ReportMail) -> None:
@@ -142,9 +158,11 @@ def claim(c: Connection, token: Id, now: int, lease: int) -> ReportMail | None:
 
 
 def hand_over(c: Connection, mail: ReportMail, token: Id, due: int, now: int, lease: int) -> bool:
-    """The letter of `due` is handed to the server now. False when the row is not in these hands any more: nothing is sent."""
+    """The letter of `due` is handed to the server now. False when the row is not in these hands any more, or is for
+    others than this letter: nothing is sent."""
     values = {"next_at": due, "trouble": _encoded(Trouble(HANDED, due)), "lease_until": lease_clock(now) + lease}
-    return c.execute(update(report_mail).where(M.id == mail.id, M.token == token, M.active).values(**values)).rowcount == 1
+    ours = (M.id == mail.id, M.token == token, M.active, M.addresses == _listed(mail.addresses))
+    return c.execute(update(report_mail).where(*ours).values(**values)).rowcount == 1
 
 
 def taken(c: Connection, mail: ReportMail, due: int, next_at: int, now: int, refused: Sequence[str]) -> None:
@@ -165,6 +183,10 @@ def put_off(c: Connection, mail: ReportMail, token: Id, now: int, pause: int, tr
     """The letter was surely not taken; it is tried again after `pause`."""
     values = {"next_at": trouble.due, "trouble": _encoded(trouble), "token": None, "lease_until": lease_clock(now) + pause}
     c.execute(update(report_mail).where(M.id == mail.id, M.token == token).values(**values))
+
+
+def _listed(addresses: Sequence[str]) -> str:
+    return msgspec.json.encode(list(addresses)).decode()
 
 
 def _encoded(trouble: Trouble) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from campana.core.access import MOST, Permission, Role, may_give
 from campana.core.ids import Id, id_of
 from campana.mail import MailTrouble
-from campana.store import links, sessions, users, workspaces
+from campana.store import links, report_mails, sessions, users, workspaces
 from campana.store.links import Kind
 from campana.store.users import Account
 from campana.store.workspaces import LastOwner
@@ -174,7 +174,7 @@ async def _kept_an_owner(request: AnyRequest, user_id: Id, wanted: str = "") -> 
 
 @post(HERE + "/{person:str}/remove", needs=Permission.ADMIN, include_in_schema=False)
 async def remove(request: AnyRequest, person: FromPath[str]) -> Response[Any]:
-    """Somebody belongs to the workspace no more."""
+    """Somebody belongs to the workspace no more, and gets no reports of it."""
     console, visitor = Desk.of(request).console, Visitor.of(request)
     user_id, account, _ = await _member(request, person)
 
@@ -182,6 +182,9 @@ async def remove(request: AnyRequest, person: FromPath[str]) -> Response[Any]:
         workspaces.leave(c, visitor.workspace_id, user_id)
         links.revoke_of(c, visitor.workspace_id, user_id)
         noting(request, "person.removed", account.email, user_id)(c)
+        for mail in report_mails.forget_reader(c, visitor.workspace_id, account.email):
+            details = {"recipients": ", ".join(mail.addresses)} if mail.addresses else {}
+            noting(request, "report.reader_removed", mail.name, mail.id, details)(c)
 
     try:
         await console.write(change)
