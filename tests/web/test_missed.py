@@ -69,5 +69,7 @@ async def test_a_file_that_cannot_be_written_now_is_refused_in_words(
         assert answer.status_code == 409
         assert said in words(answer.text)
         assert "Try it again" in words(answer.text)
+        http.cookies.set("lang", "pt_BR")
+        assert "Tente de novo" in words((await http.get(f"{await home_of(studio)}/audience.csv")).text)
     noted = await studio.world.house.db.read(lambda c: c.scalars(select(audit.c.what)).all())
     assert "campaign.exported" not in noted

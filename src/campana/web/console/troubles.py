@@ -64,6 +64,7 @@ SENTENCES = (
     _("Not all people were copied, for a reason of ours that stands in the log. Go on with the others."),
     _("The export ended before its end, for a reason that stands in the log. Try it again."),
     _("Other large files are being written just now. Try it again when one of them is done."),
+    _("This campaign is gone, or was never launched. There is nobody to copy."),
     _("This campaign was launched, or is gone: its people are those it was launched with."),
     _("Another campaign has these people too. Read the file again, so that these are for this one alone."),
     _("Many rows are being changed just now. Wait until that is done."),
