@@ -24,7 +24,7 @@ from campana.engine.report_mail import AGAIN, LEASE, keep_mailing, send_due
 from campana.mail import Letter, Mailer, mailer
 from campana.store import report_mails
 from campana.store.database import Database
-from campana.store.report_mails import ReportMail
+from campana.store.report_mails import LETTERS_A_DAY, EnoughToday, ReportMail
 from campana.store.schema import report_mail
 from campana.web.console.report_letter import Letters
 from campana.wiring import faces
@@ -277,6 +277,28 @@ async def test_after_a_long_rest_one_letter_is_sent_and_not_ten(world: World, bo
     assert await send_due(world.house, box[1], letters(world).write) == 1
     assert await send_due(world.house, box[1], letters(world).write) == 0
     assert (await row(world, mail_id)).next_at > world.clock.now()
+
+
+@pytest.mark.both_databases
+async def test_a_workspace_sends_no_more_letters_a_day_than_it_may(world: World, box: tuple[Box, Mailer]) -> None:
+    many = [f"p{n}@example.com" for n in range(20)]
+    ids = [await scheduled(world, name=f"Report {n}", addresses=many) for n in range(6)]
+    due = (await row(world, ids[0])).next_at
+    at(world, due)
+    box[0].misbehave = lambda server: "451 Come back later"
+    await send_due(world.house, box[1], letters(world).write)
+    await outlast(world)
+    box[0].misbehave = None
+    assert await send_due(world.house, box[1], letters(world).write) == LETTERS_A_DAY // 20, "what was refused does not count"
+    (waits,) = [one for one in [await row(world, mail_id) for mail_id in ids] if one.sent_at is None]
+    assert (waits.trouble, waits.next_at) == (report_mails.Trouble(report_mails.ENOUGH, due), due)
+    with pytest.raises(EnoughToday) as enough:
+        await world.house.db.run(report_mails.spend, waits.workspace_id, 1, world.clock.now())
+    assert await send_due(world.house, box[1], letters(world).write) == 0
+    at(world, enough.value.until)
+    await world.house.db.run(lambda c: c.execute(update(report_mail).values(lease_until=0)))
+    assert await send_due(world.house, box[1], letters(world).write) == 1
+    assert (await row(world, waits.id)).trouble is None
 
 
 async def test_a_server_that_is_away_stops_no_pump(world: World) -> None:

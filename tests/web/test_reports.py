@@ -22,6 +22,7 @@ from campana.core.periods import Every
 from campana.mail import mailer
 from campana.store import audit, campaigns, counters, report_mails, saved_views, schema
 from campana.store.campaigns import add_run, create
+from campana.store.report_mails import LETTERS_A_DAY
 from campana.vault import Vault
 from campana.web.app import create_app
 from campana.web.console.report_mails import MOST_ADDRESSES, read
@@ -225,6 +226,7 @@ async def test_views_of_another_workspace_are_not_there(world: Any, http: httpx.
 
 FORM = {"name": "Weekly", "every": "week", "at": "08:00", "zone": "America/Sao_Paulo", "language": "pt_BR"}
 FORM |= {"addresses": "ana@example.com,\n BRUNO@example.com ana@example.com"}
+INSIDE = FORM | {"addresses": "viewer@example.com"}
 WRONG = [
     ("name", "", "name_wanted"),
     ("name", "x" * 81, "name_long"),
@@ -256,11 +258,11 @@ async def test_a_report_by_mail_is_made_paused_resumed_and_deleted(world: Any, h
     assert "CAMPANA_SMTP_URL" in page
     wrong = await http.post("/reports/mails", data=filled(page, "/reports/mails", name="Weekly", addresses="bruno"))
     assert (wrong.status_code, "Some of these are no e-mail addresses: bruno." in wrong.text) == (422, True)
-    good = filled(wrong.text, "/reports/mails", addresses="ana@example.com", zone="America/Sao_Paulo")
+    good = filled(wrong.text, "/reports/mails", addresses="viewer@example.com", zone="America/Sao_Paulo")
     assert (good["name"], good["tag"]) == ("Weekly", "spring")
     assert (await http.post("/reports/mails", data=good)).headers["location"] == "/reports/mails?said=added"
     (mail,) = await world.db.read(report_mails.of_workspace, worlds.WORKSPACE)
-    assert (mail.every, mail.at, mail.zone, mail.addresses) == (Every.WEEK, "08:00", "America/Sao_Paulo", ("ana@example.com",))
+    assert (mail.every, mail.at, mail.zone, mail.addresses) == (Every.WEEK, "08:00", "America/Sao_Paulo", ("viewer@example.com",))
     assert mail.query == "period=30&channel=whatsapp&tag=spring"
     assert mail.next_at > worlds.NOW
     page = text_of((await http.get("/reports/mails?said=added")).text)
@@ -272,6 +274,18 @@ async def test_a_report_by_mail_is_made_paused_resumed_and_deleted(world: Any, h
     deeds = [one.what for one in await world.db.read(audit.entries, worlds.WORKSPACE) if one.what.startswith("report.")]
     assert deeds == ["report.deleted", "report.resumed", "report.paused", "report.scheduled"]
     assert "<span data-raw>" not in (await asking(world, "owner").get("/settings/audit")).text
+
+
+async def test_only_an_admin_sends_a_report_out_of_the_workspace(world: Any, http: httpx.AsyncClient) -> None:
+    assert "Only an admin can send it to people outside this workspace." in (await http.get("/reports/mails")).text
+    mixed = FORM | {"addresses": "VIEWER@example.com ana@example.com stranger@example.com"}
+    refused = await post(http, "/reports/mails", **mixed)
+    said = "Nobody in this workspace has these addresses: ana@example.com, stranger@example.com."
+    assert (refused.status_code, said in refused.text, mixed["addresses"] in refused.text) == (422, True, True)
+    assert await world.db.read(report_mails.of_workspace, worlds.WORKSPACE) == []
+    async with asking(world, "admin") as admin:
+        assert "Only an admin can" not in (await admin.get("/reports/mails")).text
+        assert (await post(admin, "/reports/mails", **mixed)).status_code == 303
 
 
 async def test_a_campaign_of_another_workspace_is_not_named(world: Any, http: httpx.AsyncClient) -> None:
@@ -314,20 +328,27 @@ async def test_one_goes_at_once_to_whoever_asks_and_to_nobody_else(world: Any) -
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     cookies = {worlds.COOKIE: worlds.token("editor")}
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", cookies=cookies) as http:
-        await post(http, "/reports/mails", **FORM)
+        await post(http, "/reports/mails", **INSIDE)
         (mail,) = await world.db.read(report_mails.of_workspace, worlds.WORKSPACE)
         assert (await post(http, f"/reports/mails/{mail.id.hex()}/now")).headers["location"] == "/reports/mails?said=sent"
         assert [one.rcpt_tos for one in box.mails] == [["editor@example.com"]]
         box.refuses = True
+        for _ in range(2):
+            answer = await post(http, f"/reports/mails/{mail.id.hex()}/now")
+            assert (answer.status_code, "did not take the mail" in answer.text) == (502, True)
+        box.refuses = False
+        await world.db.run(report_mails.spend, worlds.WORKSPACE, LETTERS_A_DAY - 2, world.console().clock.now())
+        assert (await post(http, f"/reports/mails/{mail.id.hex()}/now")).status_code == 303, "what was refused does not count"
         answer = await post(http, f"/reports/mails/{mail.id.hex()}/now")
-        assert (answer.status_code, "did not take the mail" in answer.text) == (502, True)
+        assert (answer.status_code, "has sent its 100 letters of the day" in answer.text) == (429, True)
+        assert len(box.mails) == 2
     server.close()
     (after,) = await world.db.read(report_mails.of_workspace, worlds.WORKSPACE)
     assert (after.next_at, after.sent_at, after.trouble) == (mail.next_at, None, None), "what is due stays due"
 
 
 async def test_without_a_mail_server_nothing_is_sent_and_the_page_says_what_to_set(world: Any, http: httpx.AsyncClient) -> None:
-    await post(http, "/reports/mails", **FORM)
+    await post(http, "/reports/mails", **INSIDE)
     (mail,) = await world.db.read(report_mails.of_workspace, worlds.WORKSPACE)
     answer = await post(http, f"/reports/mails/{mail.id.hex()}/now")
     assert "Nothing was sent: no mail server is set." in answer.text

@@ -24,7 +24,7 @@ from campana.engine.house import House
 from campana.mail import Letter, Mailer, MailTrouble, MailUncertain
 from campana.store import report_mails
 from campana.store.database import StoreAway
-from campana.store.report_mails import BROKEN, REFUSED, ReportMail, Trouble
+from campana.store.report_mails import BROKEN, ENOUGH, REFUSED, EnoughToday, ReportMail, Trouble
 
 LOOK_SECONDS = 5.0
 LEASE = 3 * MINUTE  # longer than any server is waited for
@@ -85,11 +85,14 @@ async def _send(house: House, mailer: Mailer, compose: Compose, mail: ReportMail
             refused = await mailer.post(letter, mail.addresses, name_of(mail.id, due), hand_over)
     except StoreAway:
         raise
+    except EnoughToday as error:
+        await run(report_mails.put_off, mail, token, now, error.until - now, Trouble(ENOUGH, due))
+        return 0
     except Exception as error:
         if isinstance(error, MailUncertain) or (begun and not isinstance(error, MailTrouble)):
             await run(report_mails.give_up, mail, token, due, following, str(error))
         else:
-            await run(report_mails.put_off, mail, token, now, AGAIN, _trouble(error, due))
+            await run(report_mails.put_off, mail, token, now, AGAIN, _trouble(error, due), begun)
         return 0
     if refused is None:
         return 0  # somebody else has it, or it was paused or deleted meanwhile

@@ -11,16 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
 
 from campana.core.access import email_key
+from campana.core.durations import DAY
 from campana.core.ids import Id, new_id
 from campana.core.periods import Every
 from campana.store.dialect import in_turn, lease_clock, locked
-from campana.store.schema import report_mail
+from campana.store.schema import report_mail, throttle
 
 MOST = 50  # of one workspace
-HANDED, UNKNOWN, REFUSED, PARTLY, BROKEN = "handed", "unknown", "refused", "partly", "broken"
+LETTERS_A_DAY = 100  # of one workspace, one to each address; the day is that of UTC
+HANDED, UNKNOWN, REFUSED, PARTLY, BROKEN, ENOUGH = "handed", "unknown", "refused", "partly", "broken", "enough"
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -33,6 +35,14 @@ class Trouble(msgspec.Struct, frozen=True):
 
 class TooMany(Exception):
     """A workspace has as many reports by e-mail as it may have. Delete one that nobody reads."""
+
+
+class EnoughToday(Exception):
+    """The workspace has sent its letters of the day. The others go out after `until`."""
+
+    def __init__(self, until: int) -> None:
+        super().__init__(self.__doc__)
+        self.until = until
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,33 @@ def remove(c: Connection, mail: ReportMail) -> None:
     c.execute(delete(report_mail).where(M.id == mail.id))
 
 
+# --- how many a day ---------------------------------------------------------------------------------------------------------
+
+
+def spend(c: Connection, workspace_id: Id, letters: int, now: int) -> None:
+    """So many letters of the workspace go out today. Raises EnoughToday when they are more than there may be."""
+    key, t = _day_key(workspace_id), throttle.c
+    in_turn(c, key)
+    row = c.execute(select(t.failures, t.until).where(t.key == key)).first()
+    sent = row.failures if row is not None and row.until > now else 0
+    until = now - now % DAY + DAY
+    if sent + letters > LETTERS_A_DAY:
+        raise EnoughToday(until)
+    c.execute(delete(throttle).where(t.key == key))
+    c.execute(insert(throttle).values(key=key, failures=sent + letters, since=until - DAY, until=until))
+
+
+def give_back(c: Connection, workspace_id: Id, letters: int) -> None:
+    """They did not go out after all."""
+    t = throttle.c
+    left = case((t.failures > letters, t.failures - letters), else_=0)
+    c.execute(update(throttle).where(t.key == _day_key(workspace_id)).values(failures=left))
+
+
+def _day_key(workspace_id: Id) -> str:
+    return f"letters of {workspace_id.hex()}"
+
+
 # --- by the pump ------------------------------------------------------------------------------------------------------------
 
 
@@ -159,10 +196,13 @@ def claim(c: Connection, token: Id, now: int, lease: int) -> ReportMail | None:
 
 def hand_over(c: Connection, mail: ReportMail, token: Id, due: int, now: int, lease: int) -> bool:
     """The letter of `due` is handed to the server now. False when the row is not in these hands any more, or is for
-    others than this letter: nothing is sent."""
+    others than this letter: nothing is sent. Raises EnoughToday."""
     values = {"next_at": due, "trouble": _encoded(Trouble(HANDED, due)), "lease_until": lease_clock(now) + lease}
     ours = (M.id == mail.id, M.token == token, M.active, M.addresses == _listed(mail.addresses))
-    return c.execute(update(report_mail).where(*ours).values(**values)).rowcount == 1
+    if c.execute(update(report_mail).where(*ours).values(**values)).rowcount != 1:
+        return False
+    spend(c, mail.workspace_id, len(mail.addresses), now)
+    return True
 
 
 def taken(c: Connection, mail: ReportMail, due: int, next_at: int, now: int, refused: Sequence[str]) -> None:
@@ -179,8 +219,10 @@ def give_up(c: Connection, mail: ReportMail, token: Id, due: int, next_at: int, 
     c.execute(update(report_mail).where(M.id == mail.id, M.token == token).values(**values))
 
 
-def put_off(c: Connection, mail: ReportMail, token: Id, now: int, pause: int, trouble: Trouble) -> None:
-    """The letter was surely not taken; it is tried again after `pause`."""
+def put_off(c: Connection, mail: ReportMail, token: Id, now: int, pause: int, trouble: Trouble, begun: bool = False) -> None:
+    """The letter was surely not taken; it is tried again after `pause`. When it was handed over, it counts for nothing."""
+    if begun:
+        give_back(c, mail.workspace_id, len(mail.addresses))
     values = {"next_at": trouble.due, "trouble": _encoded(trouble), "token": None, "lease_until": lease_clock(now) + pause}
     c.execute(update(report_mail).where(M.id == mail.id, M.token == token).values(**values))
 

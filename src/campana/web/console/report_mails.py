@@ -13,15 +13,15 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from campana.core.access import Permission
+from campana.core.access import Permission, email_key
 from campana.core.emails import EmailProblem, parse_email
 from campana.core.hours import zones
-from campana.core.ids import id_of, new_id
+from campana.core.ids import Id, id_of, new_id
 from campana.core.periods import Every, next_due
 from campana.engine.report_mail import name_of
 from campana.mail import MailTrouble, MailUncertain
 from campana.store import campaigns, report_mails, workspaces
-from campana.store.report_mails import ReportMail, TooMany
+from campana.store.report_mails import LETTERS_A_DAY, EnoughToday, ReportMail, TooMany
 from campana.web.access import noting
 from campana.web.console import i18n
 from campana.web.console.page import AnyRequest, Desk, draw, language_of, preference, typed
@@ -68,7 +68,12 @@ def read(given: dict[str, str]) -> Filled:
 
 
 async def _page(
-    request: AnyRequest, given: dict[str, str], filled: Filled | None = None, said: str = "", trouble: str = ""
+    request: AnyRequest,
+    given: dict[str, str],
+    filled: Filled | None = None,
+    said: str = "",
+    trouble: str = "",
+    enough_until: int = 0,
 ) -> Response[Any]:
     console, visitor = Desk.of(request).console, Visitor.of(request)
     wanted = Wanted.of(given)
@@ -83,7 +88,7 @@ async def _page(
     return draw(
         request,
         "report_mails.html",
-        status=422 if filled else 502 if trouble else 200,
+        status=422 if filled else 502 if trouble else 429 if enough_until else 200,
         mails=[(mail, query_of(mail.query)) for mail in mails],
         members=[member.email for member in members][:MOST_ADDRESSES],
         names=names,
@@ -95,6 +100,9 @@ async def _page(
         mails_are_sent=console.doors.mails,
         said=said,
         trouble=trouble,
+        enough_until=enough_until,
+        most_letters=LETTERS_A_DAY,
+        to_anybody=visitor.may(Permission.ADMIN),
         ask=request.query_params.get("ask", ""),
         most=MOST_ADDRESSES,
         longest=LONGEST_NAME,
@@ -123,7 +131,9 @@ async def add_mail(request: AnyRequest) -> Response[Any]:
     every, at, zone = Every(given["every"]), given["at"][:5], given["zone"]
     query = replace(Wanted.of(given), period="30", sort="started", up=False).query
 
-    def add(c: Connection) -> None:
+    def add(c: Connection) -> tuple[str, ...]:
+        if outside := () if visitor.may(Permission.ADMIN) else _outside(c, visitor.workspace_id, filled.addresses):
+            return outside
         mail_id = report_mails.add(
             c,
             visitor.workspace_id,
@@ -140,12 +150,22 @@ async def add_mail(request: AnyRequest) -> Response[Any]:
         )
         details = {"every": every.value, "at": f"{at} {zone}", "recipients": ", ".join(filled.addresses)}
         noting(request, "report.scheduled", given["name"], mail_id, details)(c)
+        return ()
 
     try:
-        await console.write(add)
+        outside = await console.write(add)
     except TooMany:
         return await _page(request, given, replace(filled, errors={"name": "many"}))
+    if outside:
+        told = replace(filled, wrong_addresses=outside[:5], errors={"addresses": "addresses_outside"})
+        return await _page(request, given, told)
     return Redirect(f"{HERE}?said=added", status_code=303)
+
+
+def _outside(c: Connection, workspace_id: Id, addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the addresses that nobody of the workspace has: what it does is an admin's to tell them."""
+    known = {email_key(member.email) for member in workspaces.members(c, workspace_id)}
+    return tuple(one for one in addresses if email_key(one) not in known)
 
 
 async def _known(request: AnyRequest, mail: str) -> ReportMail:
@@ -201,7 +221,13 @@ async def send_now(request: AnyRequest, mail: FromPath[str]) -> Response[Any]:
 
     letter = await Letters(console.read, console.channels, console.public_url).write(found, now)
     try:
+        await console.write(report_mails.spend, visitor.workspace_id, 1, now)
+    except EnoughToday as error:
+        return await _page(request, {}, enough_until=error.until)
+    try:
         await console.doors.mailer.post(letter, [visitor.email], name_of(new_id(now), now), go_on)
     except (MailTrouble, MailUncertain) as error:
+        if isinstance(error, MailTrouble):
+            await console.write(report_mails.give_back, visitor.workspace_id, 1)
         return await _page(request, {}, trouble=str(error))
     return await _change(request, found, lambda c: None, "report.sent", "sent")
