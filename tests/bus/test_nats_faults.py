@@ -12,6 +12,7 @@ import pytest
 
 from campana.bus.contract import INGEST, Away, Full
 from campana.bus.nats import NatsBus
+from campana.bus.tasks import end_all
 from tests.bus.test_all_buses import reached
 from tests.nats_servers import NatsServers, nats_servers
 
@@ -43,9 +44,7 @@ class Traffic:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await end_all(self.tasks)
         await self.web.close()
         await self.work.close()
 

@@ -21,6 +21,7 @@ from nats.js.errors import APIError
 from campana.bus.contract import EVENTS, INGEST, LIVE, Away, Full, Parcel
 from campana.bus.holdings import Holdings
 from campana.bus.streams import STREAMS, TAKERS, configs, ensure, is_full, servers_of, subject_of
+from campana.bus.tasks import end_all
 from campana.bus.topics import Topics
 
 WAKE = "campana.wake."
@@ -98,9 +99,7 @@ class NatsBus:
 
     async def close(self) -> None:
         """Lets go of the servers. What was taken and is not done is handed to others."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_all(self._tasks)
         self._tasks = []
 
     # --- streams ------------------------------------------------------------------------------------------------------------
