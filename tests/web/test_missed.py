@@ -27,6 +27,9 @@ async def test_right_after_finish_it_asks_to_wait_and_keeps_what_was_typed(world
     async with studio.as_user() as http:
         form = {**filled((await http.get(page)).text, "missed"), "name": "Once more", "outcome": ["ended", "unreached"]}
         await world.act(launch.finish)
+        told = words((await http.get(await home_of(studio))).text)
+        assert "whoever it did not get to is still being counted" in told
+        assert "nobody was missed" not in told
         html = (await http.get(page)).text
         assert "This campaign was finished just now" in words(html)
         assert "obody was missed" not in html
