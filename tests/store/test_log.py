@@ -18,7 +18,7 @@ from campana.core.message import Status
 from campana.store import accounts, log, messages, people, recipients, timeline
 from campana.store.people import Head
 from campana.store.recipients import OUTCOME_NUMBER
-from campana.store.schema import address, recipient, run
+from campana.store.schema import address, message, recipient, run
 from tests.conftest import NewStore
 from tests.store.conftest import NOW, Begin, a_run, a_sender
 from tests.store.test_plans import big_tables, flaws_on_postgresql, flaws_on_sqlite, heard
@@ -158,17 +158,19 @@ def test_one_request_looks_no_further_than_it_may_and_says_how_far(begin: Begin,
 def in_the_log(c: Connection, workspace_id: Id, wanted: log.Wanted, limit: int = 5) -> list[str]:
     """Whom the messages of all pages went to, one page after the other."""
     found: list[str] = []
-    before, last = None, b"\xff" * 16
+    place, last = log.Place(), b"\xff" * 16
     while True:
-        page = log.page(c, workspace_id, wanted, before, limit)
+        page = log.page(c, workspace_id, wanted, place, limit)
         assert len(page.lines) <= limit
         ids = [line.message.id for line in page.lines]
         assert ids == sorted(ids, reverse=True)
         assert all(one < last for one in ids)
         found += [line.message.to for line in page.lines]
-        if page.before is None:
+        if page.next is None:
             return found
-        before = last = page.before
+        assert log.Place.read(str(page.next)) == page.next != place
+        last = (page.next.below or last) if page.next.run == place.run else b"\xff" * 16
+        place = page.next
 
 
 FAILED = [PHONES[11], PHONES[11], PHONES[10], PHONES[10]]
@@ -210,12 +212,56 @@ def test_messages_of_several_campaigns_come_in_one_order(begin: Begin, looking: 
         assert in_the_log(c, head.run.workspace_id, log.Wanted(code="30005")) == [FAILED[0]] * 4 + [FAILED[2]] * 4
 
 
+def test_a_search_goes_on_among_older_campaigns_until_it_has_seen_them_all(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "RUNS", 2)
+    with begin() as c:
+        heads = [a_campaign(c) for _ in range(5)]  # two of which began at the same moment
+        for hours, head in zip((3, 2, 2, 1, 0), heads, strict=True):
+            c.execute(update(run).where(run.c.id == head.run.id).values(started_at=NOW - hours * 3_600 * SECOND))
+        for wanted in (log.Wanted(code="30005"), log.Wanted(statuses=frozenset({Status.FAILED}))):
+            assert sorted(in_the_log(c, heads[0].run.workspace_id, wanted)) == sorted(FAILED * 5)
+        page = log.page(c, heads[0].run.workspace_id, log.Wanted(code="1"), log.Place(), 50)
+        assert (page.lines, page.looked_to, page.began_since) == ([], None, NOW - 3_600 * SECOND)
+        soon = log.Wanted(code="1", since=NOW + 10 * 3_600 * SECOND)
+        c.execute(update(run).where(run.c.id != heads[0].run.id).values(finished_at=NOW + 3_600 * SECOND))
+        assert log.page(c, heads[0].run.workspace_id, soon, log.Place(), 50).next is None, "four were over by then"
+
+
+def elsewhere(c: Connection, head: Head) -> None:
+    """That campaign belongs to another workspace."""
+    other = accounts.ensure_workspace(c, "other", NOW)
+    for table, key in ((run, run.c.id), (message, message.c.run_id)):
+        c.execute(update(table).where(key == head.run.id).values(workspace_id=other))
+
+
+def test_how_far_was_looked_tells_nothing_of_other_workspaces(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    with begin() as c:
+        mine, theirs = a_campaign(c), a_campaign(c)
+        elsewhere(c, theirs)
+        monkeypatch.setattr(log, "LOOKED", 30)  # all that I have, and not all that there is
+        page = log.page(c, mine.run.workspace_id, log.Wanted(channel="pigeon"), log.Place(), 50)
+        assert (page.lines, page.next) == ([], None)
+        assert in_the_log(c, mine.run.workspace_id, log.Wanted(channel="sms")) == EVERYBODY
+        monkeypatch.setattr(log, "LOOKED", 6)
+        foreign = {row.id for row in c.execute(select(message.c.id).where(message.c.run_id == theirs.run.id))}
+        place: log.Place | None = log.Place()
+        told = []
+        while place is not None:
+            page = log.page(c, mine.run.workspace_id, log.Wanted(channel="pigeon"), place, 50)
+            told.append(page.looked_to)
+            place = page.next
+            assert place is None or place.below not in foreign
+        assert len(told) > 2
+        assert told[0]
+        assert told[0] % (60 * SECOND) == 0
+
+
 def test_no_other_workspace_is_read(begin: Begin) -> None:
     with begin() as c:
         head = a_campaign(c)
         other = accounts.ensure_workspace(c, "other", NOW)
         someone = numbered_id(head.run.id, 11)
-        one = log.page(c, head.run.workspace_id, log.Wanted(), None, 1).lines[0].message.id
+        one = log.page(c, head.run.workspace_id, log.Wanted(), log.Place(), 1).lines[0].message.id
         assert people.head(c, head.run.workspace_id, head.campaign_id)
         assert people.head(c, other, head.campaign_id) is None
         assert people.head_of_run(c, other, head.run.id) is None
@@ -260,7 +306,7 @@ async def test_no_page_reads_a_big_table(tmp_path: Path, new_store: NewStore) ->
                     await db.read(people.page, head, wanted, "100", 50)
                 for only in ({"campaign_id": head.campaign_id}, {}):
                     for words, _ in LOG:
-                        page = await db.read(log.page, workspace_id, log.Wanted(**only, **words), None, 50)
+                        page = await db.read(log.page, workspace_id, log.Wanted(**only, **words), log.Place(), 50)
                         if page.lines:
                             await db.read(log.detail, workspace_id, page.lines[0].message.id)
                 await db.read(timeline.timeline, workspace_id, head.campaign_id, numbered_id(run_id, 5))

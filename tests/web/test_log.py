@@ -9,7 +9,7 @@ import re
 import pytest
 
 from campana.core.reason import KNOWN
-from campana.store import suppressions
+from campana.store import log, suppressions
 from campana.web.console import i18n
 from campana.web.console.messages import pretty
 from campana.web.console.run_people import name_of, searched
@@ -214,6 +214,20 @@ async def test_messages_are_found_by_what_the_address_says(http, studio, asked, 
     assert sorted(addressees(html)) == sorted(found)
     if not found:
         assert "No message matches these filters." in html
+
+
+async def test_a_search_says_among_which_campaigns_it_looked_and_a_file_looks_at_them_all(http, studio, monkeypatch):
+    monkeypatch.setattr(log, "RUNS", 1)
+    await told(studio.world, "Later visits")
+    html = await page(http, "/messages?code=131026")
+    assert addressees(html) == [ANA]
+    assert "Looked through the campaigns that began since" in html
+    (older,) = links(html, "/messages?code=131026&amp;before=")
+    html = await page(http, older.replace("&amp;", "&"))
+    assert addressees(html) == [ANA]
+    assert "Looked through" not in html
+    rows = list(csv.DictReader(io.StringIO((await http.get("/messages.csv?code=131026")).text.removeprefix("\ufeff"))))
+    assert [row["campaign"] for row in rows] == ["Later visits", "Visits"]
 
 
 async def test_a_day_or_an_address_that_is_none_is_told_and_kept(http):

@@ -1,7 +1,7 @@
 """The log of messages, the newest first. Ids of messages are made in the order of time, so a span of time is a span of ids.
 
 What no index finds is looked for among no more messages than one request has the time for; then it is told how far was looked,
-and the next request goes on from there.
+and the next request goes on from there. Nothing that is told depends on what other workspaces send, but for a minute.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, select, text
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, text
 
-from campana.core.ids import Id, first_id
+from campana.core.durations import MINUTE, SECOND
+from campana.core.ids import Id, first_id, id_of
 from campana.core.message import NOT_DELIVERED, Status
 from campana.store import messages, recipients
 from campana.store.messages import MessageRow
@@ -22,8 +23,10 @@ from campana.store.recipients import Person
 from campana.store.schema import address, campaign, exchange, integration, message, recipient, run, sender
 
 LOOKED = 20_000  # messages of one request
-RUNS = 100  # of one request: the newest
+RUNS = 100  # of one request: the newest first
 JOURNEYS = 200  # of one person
+PIECE = 500  # messages that are read by their ids at once
+MILLISECOND = 1000
 SLACK = 60_000_000  # the clocks of several processes differ by less
 HIGHEST = b"\xff" * 16
 NOBODY_KNOWS = frozenset({Status.UNCERTAIN, Status.UNKNOWN})
@@ -58,12 +61,30 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: below a message, among the runs that began before a run, when those after it were looked through."""
+
+    below: Id | None = None
+    run: Id | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Place:
+        """What an address says; nonsense is the beginning."""
+        below, _, run = text.partition("-")
+        return cls(id_of(below), id_of(run))
+
+    def __str__(self) -> str:
+        return "-".join((self.below.hex() if self.below else "", self.run.hex() if self.run else "")).rstrip("-")
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """Some messages, and below which id the next ones begin."""
+    """Some messages, and where the next ones begin."""
 
     lines: Sequence[Line]
-    before: Id | None = None  # None: these are the last
+    next: Place | None = None  # None: these are the last
     looked_to: int | None = None  # not all was looked through: only down to this moment
+    began_since: int | None = None  # not all was looked through: only the runs that began at this moment or later
 
 
 class _Step(msgspec.Struct):
@@ -79,26 +100,29 @@ COLUMNS = msgspec.json.Decoder(list[str])
 ROW = messages.ROW.add_columns(M.words, M.workspace_id)
 
 
-def page(c: Connection, workspace_id: Id, wanted: Wanted, before: Id | None, limit: int) -> Page:
-    """The newest messages below an id that an earlier page named; None: the newest of all."""
+def page(c: Connection, workspace_id: Id, wanted: Wanted, place: Place, limit: int) -> Page:
+    """The newest messages from a place that an earlier page named."""
     low = first_id(wanted.since) if wanted.since else b""
-    high = min(before or HIGHEST, first_id(wanted.until) if wanted.until else HIGHEST)
-    runs = _runs(c, workspace_id, wanted)
+    high = min(place.below or HIGHEST, first_id(wanted.until) if wanted.until else HIGHEST)
+    runs, older = _runs(c, workspace_id, wanted, place.run)
     floor = None
     if wanted.campaign_id is not None:
         if not runs:
             return Page([])
         low, high = max(low, min(map(_begin, runs))), min(high, max(map(_end, runs)))
     if wanted.address:
-        rows = _to_address(c, workspace_id, wanted, runs, low, high, limit + 1)
+        rows, older = _to_address(c, workspace_id, wanted, runs, low, high, limit + 1), None
     elif (narrow := _narrow(wanted)) and (wanted.campaign_id or not (wanted.channel or wanted.step is not None)):
         rows, floor = _of_runs(c, wanted, narrow, runs, low, high, limit + 1)
     else:
-        rows, floor = _walk(c, workspace_id, wanted, runs, low, high, limit + 1)
+        rows, floor = _walk(c, workspace_id, wanted, (runs, older), low, high, limit + 1)
+        older = None
     lines = _lines(c, rows[:limit])
     if len(rows) > limit:
-        return Page(lines, rows[limit - 1].id)
-    return Page(lines, floor, moment_of(floor)) if floor else Page(lines)
+        return Page(lines, Place(rows[limit - 1].id, place.run))
+    if floor:
+        return Page(lines, Place(floor, place.run), looked_to=moment_of(floor))
+    return Page(lines, Place(run=older.id), began_since=older.started_at) if older else Page(lines)
 
 
 def moment_of(message_id: Id) -> int:
@@ -106,14 +130,23 @@ def moment_of(message_id: Id) -> int:
     return int.from_bytes(message_id[:6], "big") * 1000
 
 
-def _runs(c: Connection, workspace_id: Id, wanted: Wanted) -> Sequence[Any]:
-    """The runs that messages are looked for in: those of the campaign, else the newest of the workspace."""
-    runs = select(run.c.id, run.c.started_at, run.c.finished_at).where(run.c.workspace_id == workspace_id)
+def _runs(c: Connection, workspace_id: Id, wanted: Wanted, before: Id | None) -> tuple[Sequence[Any], Any]:
+    """The runs that messages are looked for in: that of the campaign, else the newest of the workspace that began before a run,
+    with the last of them when there are more."""
+    r = run.c
+    runs = select(r.id, r.started_at, r.finished_at).where(r.workspace_id == workspace_id)
     if wanted.campaign_id is not None:
-        runs = runs.where(run.c.campaign_id == wanted.campaign_id).order_by(run.c.id.desc()).limit(1)
-    else:
-        runs = runs.where(run.c.started_at.is_not(None)).order_by(run.c.started_at.desc()).limit(RUNS)
-    return c.execute(runs).all()
+        return c.execute(runs.where(r.campaign_id == wanted.campaign_id).order_by(r.id.desc()).limit(1)).all(), None
+    runs = runs.where(r.started_at.is_not(None))
+    if wanted.until is not None:
+        runs = runs.where(r.started_at < wanted.until + SLACK)
+    if wanted.since is not None:
+        runs = runs.where(or_(r.finished_at.is_(None), r.finished_at > wanted.since - SLACK))
+    last = c.execute(select(r.id, r.started_at).where(r.id == before, r.workspace_id == workspace_id)).first() if before else None
+    if last is not None:
+        runs = runs.where(or_(r.started_at < last.started_at, and_(r.started_at == last.started_at, r.id < last.id)))
+    found = c.execute(runs.order_by(r.started_at.desc(), r.id.desc()).limit(RUNS + 1)).all()
+    return found[:RUNS], found[RUNS - 1] if len(found) > RUNS else None
 
 
 def _begin(one: Any) -> Id:
@@ -182,9 +215,14 @@ def _of_runs(
 
 
 def _walk(
-    c: Connection, workspace_id: Id, wanted: Wanted, runs: Sequence[Any], low: Id, high: Id, limit: int
+    c: Connection, workspace_id: Id, wanted: Wanted, runs: tuple[Sequence[Any], Any], low: Id, high: Id, limit: int
 ) -> tuple[list[Any], Id | None]:
     """All messages, the newest first, as far as one request may look."""
+    of, older = runs
+    if not of:
+        return [], None
+    if not older:  # these are all that the workspace has
+        low, high = max(low, min(map(_begin, of))), min(high, max(map(_end, of)))
     span = [M.id < high, M.id >= low]
     # Not a way to turn pages: it counts in the index how far this one request may look.
     floor = c.scalar(select(M.id).where(*span).order_by(M.id.desc()).offset(LOOKED - 1).limit(1))
@@ -192,8 +230,43 @@ def _walk(
         span[1] = M.id >= floor
     where = [M.workspace_id == workspace_id, *_filters(wanted)]
     if wanted.campaign_id is not None:
-        where.append(M.run_id.in_([one.id for one in runs]))
-    return list(c.execute(ROW.where(*span, *where).order_by(M.id.desc()).limit(limit)).all()), floor
+        where.append(M.run_id.in_([one.id for one in of]))
+    rows = list(c.execute(ROW.where(*span, *where).order_by(M.id.desc()).limit(limit)).all())
+    if floor is None or len(rows) >= limit:
+        return rows, None
+    if not older and (ids := _few(c, of, low, high)) is not None:
+        return _of_ids(c, ids, where, limit), None
+    floor = _blurred(floor, high)
+    return [row for row in rows if row.id >= floor], floor
+
+
+def _blurred(floor: Id, high: Id) -> Id:
+    """The next full minute above, or as much less as it takes to get on: no message of another workspace is named."""
+    rounded = (first_id(-(-(moment_of(floor) + 1) // step) * step) for step in (MINUTE, SECOND, MILLISECOND))
+    return next((one for one in rounded if one < high), floor)
+
+
+def _few(c: Connection, runs: Sequence[Any], low: Id, high: Id) -> list[Id] | None:
+    """The messages of these runs, by way of their people, the newest first; None when they are more than one request reads."""
+    found: list[Id] = []
+    for one in runs:
+        theirs = select(M.id).with_hint(message, "INDEXED BY message_recipient", "sqlite")
+        theirs = theirs.where(M.recipient_id.between(*recipients.id_range(one.id)), M.id < high, M.id >= low)
+        found += c.scalars(theirs.limit(LOOKED + 1 - len(found)))
+        if len(found) > LOOKED:
+            return None
+    return sorted(found, reverse=True)
+
+
+def _of_ids(c: Connection, ids: Sequence[Id], where: Sequence[ColumnElement[bool]], limit: int) -> list[Any]:
+    """The first of these messages that are so."""
+    found: list[Any] = []
+    for at in range(0, len(ids), PIECE):
+        asked = ROW.where(M.id.in_(ids[at : at + PIECE]), *where).order_by(M.id.desc())
+        found += c.execute(asked.limit(limit - len(found))).all()
+        if len(found) >= limit:
+            break
+    return found
 
 
 def _to_address(c: Connection, workspace_id: Id, wanted: Wanted, runs: Sequence[Any], low: Id, high: Id, limit: int) -> list[Any]:

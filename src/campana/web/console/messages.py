@@ -25,7 +25,7 @@ from campana.core.periods import midnight
 from campana.engine.house import House
 from campana.engine.report import guard
 from campana.store import log
-from campana.store.log import Detail, Line, Page, Wanted
+from campana.store.log import Detail, Line, Page, Place, Wanted
 from campana.store.people import Head
 from campana.web.access import noting
 from campana.web.console.csv_files import lines, sent
@@ -146,7 +146,7 @@ async def _log(request: AnyRequest, asked: Asked, head: Head | None = None, zone
     shown_in = zone or zone_of(request)
     page = Page([])
     if not asked.wrong:
-        page = await desk.console.read(log.page, workspace_id, asked.wanted(shown_in), id_of(asked.before), PAGE)
+        page = await desk.console.read(log.page, workspace_id, asked.wanted(shown_in), Place.read(asked.before), PAGE)
     known = [] if head else await desk.console.read(log.campaigns, workspace_id)
     return draw(
         request,
@@ -210,12 +210,12 @@ async def _file(request: AnyRequest, asked: Asked, zone: str) -> AsyncIterator[b
     """Page by page, so that it needs no more memory than one."""
     desk, workspace_id = Desk.of(request), Visitor.of(request).workspace_id
     yield lines([HEADER], first=True)
-    before, more = None, not asked.wrong
-    while more:
-        page: Page = await desk.console.read(log.page, workspace_id, asked.wanted(zone), before, AT_ONCE)
+    place = None if asked.wrong else Place()
+    while place is not None:
+        page: Page = await desk.console.read(log.page, workspace_id, asked.wanted(zone), place, AT_ONCE)
         if page.lines:
             yield lines([[guard(cell) for cell in _cells(line, zone)] for line in page.lines])
-        before, more = page.before, page.before is not None
+        place = page.next
 
 
 def _cells(line: Line, zone: str) -> Sequence[str]:
