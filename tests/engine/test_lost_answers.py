@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote_plus
+
 import pytest
 
+from campana.core.exchange import Request, Response
+from campana.engine.settle import LONGEST_KEPT, kept_of
 from campana.standin.config import Receipts
 from campana.standin.faults import Fault, Faults, ReceiptOdds, Rule
 from tests.engine.conftest import Worlds
@@ -142,3 +150,36 @@ async def test_what_went_wrong_is_kept_and_secrets_are_not(world: World) -> None
     assert world.config.twilio.auth_token not in kept[0].request
     assert "Authorization" not in kept[0].request
     assert kept[0].answer
+
+
+@pytest.mark.parametrize("echoed", [str, quote_plus, lambda secret: b64encode(f"AC0:{secret}".encode()).decode()])
+async def test_a_secret_that_a_vendor_echoes_is_not_kept(world: World, echoed: Callable[[str], str]) -> None:
+    token, far = world.config.twilio.auth_token, "-" * (LONGEST_KEPT - 60)
+
+    async def answers(request: Request, *_: Any) -> Response:
+        body = {
+            "code": 20003,
+            "message": "Authenticate",
+            "far": far,
+            "sent": echoed(token),
+            "more": echoed(token),
+            "end": "x" * 900,
+        }
+        return Response(401, {}, json.dumps(body).encode())
+
+    world.house.exchange = answers
+    await world.launch(sms())
+    await world.play(minutes=1)
+    ((request, answer),) = await world.house.db.read(lambda c: c.exec_driver_sql("SELECT request, answer FROM exchange").all())
+    assert "Authenticate" in answer
+    assert not [at for at in range(len(token) - 7) if token[at : at + 8] in request + answer], answer[-80:]
+    assert not [at for at in range(0, 60, 4) if len(echoed(token)) > 50 and echoed(token)[at + 6 : at + 14] in answer], answer[
+        -80:
+    ]
+
+
+def test_where_a_body_is_cut_no_half_of_a_secret_stays() -> None:
+    for before in range(LONGEST_KEPT - 12, LONGEST_KEPT + 2):
+        assert "0123" not in kept_of(b"-" * before + b"0123456789" * 300, ["0123456789"])
+    assert kept_of(b"x" * 9_000, ["0123456789"]) == "x" * LONGEST_KEPT
+    assert kept_of(b"abc", []) == "abc"

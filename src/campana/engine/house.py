@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
+from pydantic import SecretStr
 from sqlalchemy import Connection
 
 from campana.channels.contract import Channel, Content, Render, Settings, VendorTemplate
@@ -47,6 +48,12 @@ class Account:
     channel: Channel
     settings: Settings
     active: bool = True  # what is off sends nothing, but is still told what became of its messages
+
+    @property
+    def secrets(self) -> list[str]:
+        """Its credentials, which are struck out of all that is kept."""
+        facts = [getattr(self.settings, name) for name in type(self.settings).model_fields]
+        return [value.get_secret_value() for value in facts if isinstance(value, SecretStr)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from campana.core.message import Accepted, Lost, Result, Unsent
 from campana.engine.changes import Changes
 from campana.engine.house import CALL_TIMEOUT, MARGIN, Account, House
 from campana.engine.recover import leave
-from campana.engine.settle import Called, settle, settle_into
+from campana.engine.settle import Called, kept_of, settle, settle_into
 from campana.engine.start import Chunk, Started, start, start_next
 from campana.store import units
 from campana.store.database import Priority, StoreAway
@@ -92,7 +92,8 @@ async def _call_batch(house: House, account: Account, batch: Sequence[Started], 
     if isinstance(answer, Response):
         results = account.channel.parse_response(answer, outgoing)
         house.metrics.called(account.channel.kind, map(result_word, results), seconds)
-        said = f"{answer.code} {answer.body[:4000].decode(errors='replace')}"
+        went_well = all(isinstance(result, Accepted) for result in results)
+        said = "" if went_well else f"{answer.code} {kept_of(answer.body, account.secrets)}"
         return [Called(result, request, "" if isinstance(result, Accepted) else said) for result in results]
     house.metrics.called(account.channel.kind, [result_word(answer)] * len(outgoing), seconds)
     return [Called(answer, request, answer.reason) for _ in outgoing]

@@ -17,6 +17,7 @@ from campana.core.ids import Id
 from campana.core.journey import Event, Happening
 from campana.core.message import Accepted, Lost, Result, Status, Unsent
 from campana.core.reason import because
+from campana.core.struck import strike
 from campana.engine.changes import Changes
 from campana.engine.house import Account, House, RunPlan
 from campana.engine.start import Chunk, Started
@@ -24,6 +25,7 @@ from campana.store import accounts, contacts, flows, messages, recipients, suppr
 from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person
 
+LONGEST_KEPT = 4000  # of a body
 UNREACHED = Failure("unsent", "the vendor could not be reached", Class.TRANSIENT, fallback=False)
 
 
@@ -121,7 +123,7 @@ class Settling:
         if isinstance(result, Accepted):
             self._accepted(row, person, result, current, plan)
             return
-        self.exchanges.append((person.workspace_id, row.id, _said(called.request), called.answer))
+        self.exchanges.append((person.workspace_id, row.id, _said(called.request, self.account.secrets), called.answer))
         if isinstance(result, Unsent):
             self._unsent(row, person, result, current, plan)
         elif isinstance(result, Lost) or result.unanswered:
@@ -261,6 +263,14 @@ def backoff_of(house: House, failure: Failure, tries: int, asked: int | None) ->
     return backoff(failure.retry, max(1, tries), house.waits, 0.5 + random.random() / 2, asked)  # noqa: S311 - jitter
 
 
-def _said(request: Request) -> str:
-    """The request for the record; credentials travel in headers and are left out."""
-    return f"{request.method} {request.url}\n{request.body[:4000].decode(errors='replace')}"
+def _said(request: Request, secrets: Sequence[str]) -> str:
+    """The request for the record; credentials mostly travel in headers, which are left out, and are struck out of the rest."""
+    return f"{request.method} {strike(request.url, secrets)}\n{kept_of(request.body, secrets)}"
+
+
+def kept_of(body: bytes, secrets: Sequence[str]) -> str:
+    """What is kept of a request's or an answer's body, without secrets, and without half of one where it is cut off."""
+    longest = 6 * max(map(len, secrets), default=0)  # as JSON may write it
+    looked_at = body[: LONGEST_KEPT + longest]
+    text = strike(looked_at.decode(errors="replace"), secrets)
+    return text[: min(LONGEST_KEPT, max(0, len(text) - longest)) if len(looked_at) < len(body) else LONGEST_KEPT]

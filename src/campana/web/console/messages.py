@@ -22,6 +22,7 @@ from campana.core.hours import zone_of as clock_of
 from campana.core.ids import Id, id_of
 from campana.core.message import NOT_DELIVERED, Outgoing, Status
 from campana.core.periods import midnight
+from campana.core.struck import STRUCK, strike
 from campana.engine.house import House
 from campana.engine.report import guard
 from campana.store import log
@@ -35,7 +36,6 @@ from campana.web.visitor import Visitor
 
 PAGE = 50
 AT_ONCE = 1000  # of a file
-STRUCK = "***"
 STATUSES = {one.word: frozenset({one}) for one in Status}
 GROUPS = {"not_delivered": NOT_DELIVERED, **STATUSES}
 HEADER = ("time", "campaign", "step", "attempt", "channel", "to", "status", "code", "words", "text", "message")
@@ -243,8 +243,9 @@ class Said:
 
 def exchanges(house: House | None, found: Detail) -> list[Said]:
     """The exchanges of a message, secrets struck out. Of one that went well nothing was kept, for it can be said again."""
-    hidden = _secrets(house, found)
-    kept = [Said(one.at, *_parts(_struck(one.request, hidden)), *_answer(_struck(one.answer, hidden))) for one in found.exchanges]
+    account = house.accounts.get(found.integration_id or b"") if house else None
+    hidden = account.secrets if account else []  # those of today: what was a secret then was struck out when it was kept
+    kept = [Said(one.at, *_parts(strike(one.request, hidden)), *_answer(strike(one.answer, hidden))) for one in found.exchanges]
     if kept or found.status < Status.QUEUED:
         return kept
     request = said_again(house, found)
@@ -264,18 +265,6 @@ def said_again(house: House | None, found: Detail) -> Request | None:
     content, at = json.loads(found.row["content"]), found.row["started_at"]
     outgoing = Outgoing(found.id, found.sender_address, found.row["to"], content, house.hook_url(account.hook), at)
     return account.channel.build_request(type(account.settings).model_validate(masked), [outgoing])
-
-
-def _secrets(house: House | None, found: Detail) -> list[str]:
-    account = house.accounts.get(found.integration_id or b"") if house else None
-    facts = [getattr(account.settings, name) for name in type(account.settings).model_fields] if account else []
-    return [value.get_secret_value() for value in facts if isinstance(value, SecretStr)]
-
-
-def _struck(text: str, secrets: Sequence[str]) -> str:
-    for one in secrets:
-        text = text.replace(one, STRUCK) if one else text
-    return text
 
 
 def _plain(name: str, value: str) -> str:
