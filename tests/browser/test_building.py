@@ -199,6 +199,15 @@ def test_a_test_message_goes_to_the_number_typed(page: Page, builder: Builder):
     assert builder.studio.world.sent_to("+12125550188") == [("twilio", "Hi Ana")]
 
 
+def test_below_a_preview_taller_than_the_window_the_test_is_within_reach_of_the_mouse(page: Page, builder: Builder):
+    home = builder.begin(full(builder))
+    page.set_viewport_size({"width": 1280, "height": 860})
+    page.goto(f"{home}/journey?shown=all")
+    expect(page.locator("#preview .phone")).to_have_count(3)
+    page.get_by_text("Send a test to me").click()
+    expect(page.get_by_label("Your number")).to_be_visible()
+
+
 def test_a_campaign_is_scheduled_over_a_change_of_clocks_taken_back_and_launched(page: Page, builder: Builder):
     home = builder.begin(says(builder, "Hi {{name}}, this is it"))
     page.goto(f"{home}/journey")
