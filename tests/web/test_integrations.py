@@ -81,7 +81,7 @@ async def test_wrong_credentials_are_refused_in_the_vendors_words_and_nothing_ty
     page = await admin.connect("twilio_sms", {**here.twilio, "auth_token": "a-wrong-token"}, name="My shop")
     assert page.status_code == 422
     assert "Twilio SMS refuses it." in page.text
-    assert 'Twilio SMS said: <q lang="en">' in page.text
+    assert 'Twilio SMS said: <q lang="en">' in page.text and "</q>. " in page.text
     assert "(20003)" in page.text
     assert 'href="/help/errors' not in page.text.split('id="main"')[1]  # nothing leads away from what was typed
     assert 'aria-describedby="setting-auth_token-error setting-auth_token-hint"' in page.text
@@ -261,8 +261,8 @@ async def test_a_sender_is_added_changed_and_removed(here: Place) -> None:
     [line] = await house.db.read(senders.of_workspace, workspace_id, house.clock.now())
     page = await admin.get(f"{home}/senders/{line.id.hex()}")
     assert 'value="500"' in page.text
-    page = await admin.post(f"{home}/senders/{line.id.hex()}", {"name": "clinic 2", "address": NUMBER, "rate": "3"})
-    assert "clinic 2" in page.text
+    page = await admin.post(f"{home}/senders/{line.id.hex()}", {"name": "clinic 2", "address": NUMBER, "rate": "1"})
+    assert ("clinic 2" in page.text, "1 segment a second" in page.text) == (True, True)
     await admin.get(f"{home}/senders/new")
     page = await admin.post(f"{home}/senders/new", {"name": "clinic 2", "address": NUMBER, "rate": "3"})
     assert (page.status_code, "Another sender has this name." in page.text) == (422, True)
