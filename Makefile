@@ -45,9 +45,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Draws the pictures of the README from the real pages.
+# Draws the pictures of the README and of docs/tour.md from the real pages.
 screenshots: setup
 	$(BIN)/python -m tests.browser.screenshots
+	$(BIN)/python -m tests.browser.tour
 
 # Checks our requests against the vendors' own API files, where they lie beside the project.
 conformance: setup
