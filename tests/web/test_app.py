@@ -18,6 +18,7 @@ import structlog
 
 from campana.core.access import Role
 from campana.core.audience import REASONS
+from campana.core.held import Held, Why
 from campana.sources.forms import Limits
 from campana.store import campaigns as store_campaigns
 from campana.web.app import HEADERS, PortTaken, Refused, create_app, serve
@@ -213,7 +214,7 @@ async def test_values_are_text_and_never_markup(http, world):
     name = "<script>alert(1)</script> \"' {{ 7 * 7 }}"
     world.lines[0] = replace(world.lines[0], name=name, tags=("<b>x</b>",))
     world.progress[world.lines[0].campaign_id] = replace(
-        worlds.figures(world.lines[0]), held=("<i>held</i>",), left_out={"<u>row</u>": 2}
+        worlds.figures(world.lines[0]), held=(Held(Why.PAUSED, "<i>held</i>", "<i>held</i>"),), left_out={"<u>row</u>": 2}
     )
     for path in ("/campaigns?q=%3Cscript%3E&tag=%3Cimg+src%3Dx%3E", "/campaigns", home(world)):
         html = (await http.get(path)).text

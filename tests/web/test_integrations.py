@@ -81,7 +81,8 @@ async def test_wrong_credentials_are_refused_in_the_vendors_words_and_nothing_ty
     page = await admin.connect("twilio_sms", {**here.twilio, "auth_token": "a-wrong-token"}, name="My shop")
     assert page.status_code == 422
     assert "Twilio SMS refuses it." in page.text
-    assert 'Twilio SMS said: <q lang="en">' in page.text and "</q>. " in page.text
+    assert 'Twilio SMS said: <q lang="en">' in page.text
+    assert "</q>. " in page.text
     assert "(20003)" in page.text
     assert 'href="/help/errors' not in page.text.split('id="main"')[1]  # nothing leads away from what was typed
     assert 'aria-describedby="setting-auth_token-error setting-auth_token-hint"' in page.text

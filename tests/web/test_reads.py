@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from campana.channels.registry import channels
+from campana.store.progress import StepLine
 from campana.web.console import i18n
 from campana.web.console.page import Face
 from campana.web.console.progress import View
@@ -24,7 +25,7 @@ CASES = [
 @pytest.mark.parametrize(("kinds", "read", "said"), CASES)
 def test_nobody_is_said_to_have_read_nothing_where_that_is_not_known(kinds: list[str], read: int, said: bool) -> None:
     figures = worlds.figures(worlds.line("x", "sending"))
-    steps = [{"kind": "primary", "channel": kind, "sent": 9, "read": read} for kind in kinds]
+    steps = [StepLine("primary", kind, sent=9, read=read) for kind in kinds]
     figures = replace(figures, line=replace(figures.line, channels=kinds), funnel={**figures.funnel, "read": read}, steps=steps)
     env = i18n.environment("en", "UTC", {"channels": FACES, "asset": str})
     for part in ("_tiles.html", "_funnel.html", "_steps.html"):
