@@ -51,6 +51,7 @@ async def gateway(campana: Installation) -> AsyncIterator[str]:
     async with served(campana.app) as address:
         campana.public_url = address
         yield f"{address}/hooks/sms"
+    await campana.gateway.close()
 
 
 async def measured(
