@@ -221,7 +221,9 @@ async def test_a_kill_before_the_repetitions_are_looked_at_loses_nobody(desk: De
     await desk.loaded(TWICE)
     with monkeypatch.context() as patch:
         patch.setattr(workbench, "_check_all", lambda *_: asyncio.Event().wait())
-        assert flags((await desk.change_all("drop", "not_in_plan")).rows) == ["dropped", "duplicate", ""]
+        audience_id = (await desk.bench()).audience.id  # type: ignore[union-attr]
+        await workbench.change_all(desk.readings, desk.at, audience_id, "drop", "not_in_plan", nothing)
+        assert flags((await desk.bench()).rows) == ["dropped", "duplicate", ""]
         await desk.readings.close()
     half = (await desk.bench()).change
     assert half is not None
