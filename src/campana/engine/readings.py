@@ -18,6 +18,7 @@ import structlog
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from campana.bus.tasks import end_all
 from campana.core.audience import BadAudience, Summary
 from campana.core.campaign import AudienceSpec
 from campana.core.ids import Id, new_id
@@ -89,9 +90,7 @@ class Readings:
 
     async def close(self) -> None:
         """Ends what goes on; it can be begun again."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_all(self._tasks)
         for path in list(self._paths):
             self._remove(path)
         for reader in list(self._readers):
