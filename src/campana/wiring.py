@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from campana.bus.contract import Bus
 from campana.bus.local import LocalBus
 from campana.bus.nats import NatsBus
+from campana.bus.tasks import end_all
 from campana.channels.contract import Channel
 from campana.channels.registry import channels
 from campana.clock import Clock, SystemClock, boottime
@@ -246,9 +247,7 @@ async def open_installation(
             _settle_memory()
             yield installation
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await end_all(beside)
             if installation:
                 await installation.readings.close()
                 await installation.estimates.close()

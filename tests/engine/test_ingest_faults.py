@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from campana.bus.contract import INGEST, Away, Full
 from campana.bus.nats import NatsBus
+from campana.bus.tasks import end_all
 from campana.core.ids import Id
 from campana.engine.ingest import Ingest, keeper
 from campana.store.database import Database, StoreAway, create_store_engine
@@ -88,11 +89,9 @@ async def test_what_was_acknowledged_is_in_the_store_whoever_was_killed(tmp_path
             servers.start()
             await flow.more(200)
             await asyncio.to_thread(postgres.start)
-        pouring.cancel()
-        await asyncio.gather(pouring, return_exceptions=True)
+        await end_all([pouring])
         await flow.empty()
-        moving.cancel()
-        await asyncio.gather(moving, return_exceptions=True)
+        await end_all([moving])
         stored = await db.read(lambda c: list(c.scalars(select(inbox.c.id))))
         assert flow.acknowledged <= set(stored)
         assert flow.stumbled > 0

@@ -17,6 +17,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 import campana
+from campana.bus.tasks import end_all
 from campana.channels.contract import Channel, Content, Render, VendorTemplate
 from campana.channels.registry import channels
 from campana.core.durations import SECOND
@@ -113,10 +114,7 @@ class Estimates:
 
     async def close(self) -> None:
         """Ends what goes on; whoever asks next begins anew."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(self._tasks.values())
 
     async def _run(self, job_id: Id, about: str, task: Task) -> None:
         house = self.house

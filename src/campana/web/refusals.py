@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from campana.bus.tasks import end_all
 from campana.store.database import StoreAway, StoreTrouble
 from campana.store.integrations import Heard
 
@@ -39,8 +40,7 @@ class Hearing:
     async def close(self) -> None:
         """What was told is written down."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_all([self._task])
             await self._write()
 
     def _write_soon(self) -> None:
