@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_timezone_location
 from babel.numbers import format_decimal, format_percent
 from babel.support import NullTranslations, Translations
@@ -21,6 +23,7 @@ SOURCE = "en"
 LANGUAGES = {"en": "English", "pt_BR": "Português (Brasil)", "es": "Español"}
 NEAREST = {code.partition("_")[0]: code for code in LANGUAGES}  # Portuguese of anywhere is better than English
 SECOND = 1_000_000
+REMEMBERED = 65_536  # figures as they are written: pages of two readers, or of one a second later, show much the same ones
 
 
 def choose(wanted: str | None, accepted: str) -> str:
@@ -54,6 +57,7 @@ def environment(language: str, zone: str, names: Mapping[str, Any]) -> Environme
         extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # else each part of each page asks the disk whether it has changed
     )
     found = NullTranslations() if language == SOURCE else Translations.load(HERE / "locale", [language])
     env.install_gettext_translations(found, newstyle=True)  # type: ignore[attr-defined]
@@ -72,25 +76,41 @@ def place_of(zone: str, language: str) -> str:
     return get_timezone_location(zone, locale=language, return_city=True) if "/" in zone else zone
 
 
+@lru_cache(REMEMBERED)
+def _number(locale: Locale, n: float) -> str:
+    return format_decimal(n, locale=locale)
+
+
+@lru_cache(REMEMBERED)
+def _share(locale: Locale, part: float, whole: float) -> str:
+    return format_percent(part / whole, "#,##0.0%", locale=locale) if whole else "–"
+
+
+@lru_cache(REMEMBERED)
+def _moment(locale: Locale, zone: str, moment: int, pattern: str) -> str:
+    return format_datetime(_local(moment, zone), pattern, locale=locale)
+
+
 def figures(language: str, zone: str) -> dict[str, Callable[..., str]]:
     """Filters that write numbers and times. Times come as UTC microseconds and are shown in `zone`."""
+    locale = Locale.parse(language)
 
     def local(moment: int) -> datetime:
         return _local(moment, zone)
 
-    def share(part: int, whole: int) -> str:
-        return format_percent(part / whole, "#,##0.0%", locale=language) if whole else "–"
+    def written(pattern: str) -> Callable[[int], str]:
+        return lambda moment: _moment(locale, zone, moment, pattern)
 
     return {
-        "number": lambda n: format_decimal(n, locale=language),
-        "share": share,
-        "moment": lambda us: format_datetime(local(us), "d MMM y, HH:mm", locale=language),
-        "second": lambda us: format_datetime(local(us), "d MMM y, HH:mm:ss", locale=language),
-        "planned": lambda us, where: format_datetime(_local(us, where or zone), "EEE d MMM y, HH:mm", locale=language),
+        "number": lambda n: _number(locale, n),
+        "share": lambda part, whole: _share(locale, part, whole),
+        "moment": written("d MMM y, HH:mm"),
+        "second": written("d MMM y, HH:mm:ss"),
+        "planned": lambda us, where: _moment(locale, where or zone, us, "EEE d MMM y, HH:mm"),
         "place": lambda where: place_of(where or zone, language),
-        "hour": lambda us: format_time(local(us).time(), "HH:mm", locale=language),
-        "clock": lambda us: format_time(local(us).time(), "HH:mm:ss", locale=language),
-        "day": lambda day: format_date(day, "d MMM y", locale=language),
-        "minute": lambda minute: format_datetime(local(minute * 60 * SECOND), "d MMM, HH:mm", locale=language),
-        "lasting": lambda us: format_timedelta(us / SECOND, granularity="minute", locale=language),
+        "hour": lambda us: format_time(local(us).time(), "HH:mm", locale=locale),
+        "clock": lambda us: format_time(local(us).time(), "HH:mm:ss", locale=locale),
+        "day": lambda day: format_date(day, "d MMM y", locale=locale),
+        "minute": lambda minute: _moment(locale, zone, minute * 60 * SECOND, "d MMM, HH:mm"),
+        "lasting": lambda us: format_timedelta(us / SECOND, granularity="minute", locale=locale),
     }
