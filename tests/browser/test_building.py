@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from builder import Builder
 from conftest import Faults
+from looks import flaws, looks
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from test_console import AXE, CUT, RULES
 
 from campana.core.draft import Draft, DraftStep
 from campana.web.access import COOKIE
@@ -260,10 +260,7 @@ SCREENS = ("messages", "empty messages", "gaps", "timeline", "review", "empty re
 @pytest.mark.parametrize("screen", SCREENS)
 def test_everybody_can_build_and_nothing_is_cut_off(page: Page, builder: Builder, faults: Faults, screen, width, theme):
     faults.allowed.append("422")
-    cookies = {"theme": theme, "lang": "pt_BR"}
-    page.context.add_cookies([{"name": name, "value": value, "url": builder.url} for name, value in cookies.items()])
-    page.set_viewport_size({"width": width, "height": 844})
-    page.emulate_media(reduced_motion="reduce")
+    looks(page.context, page, builder.url, width, theme)
     empty = screen in ("empty messages", "empty review", "gaps")
     home = builder.begin(None if empty else says(builder, "Hi {{name}}") if screen == "confirm" else full(builder))
     path = {
@@ -284,10 +281,7 @@ def test_everybody_can_build_and_nothing_is_cut_off(page: Page, builder: Builder
         expect(page.get_by_role("listbox")).to_be_visible()
     # What the bar at the foot covers just now can be scrolled from under it: which field that is depends on the height alone.
     page.evaluate("for (const bar of document.querySelectorAll('.wizard-foot')) bar.style.position = 'static'")
-    found = page.evaluate(f"async (tags) => {{ {AXE}; return (await axe.run(document, {{runOnly: tags}})).violations }}", RULES)
-    assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
-    assert page.evaluate(CUT) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert flaws(page) == []
 
 
 def test_what_could_not_be_saved_is_said_and_saved_later(browser: Browser, builder: Builder):

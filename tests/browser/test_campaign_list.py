@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from looks import flaws, looks
 from playwright.sync_api import Page, expect
 
 from campana.store import workspaces
 
 pytestmark = pytest.mark.browser
-
-ROOT = Path(__file__).parents[2]
-AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text("utf-8")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-CUT = """() => [...document.querySelectorAll('body *')].filter((e) => e.checkVisibility()
-  && e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.box, .uplot'))
-  .map((e) => e.outerHTML.slice(0, 120))"""
 
 
 FIFTH = ("sending", *["sent"] * 4)
@@ -178,10 +171,7 @@ SCREENS = ("selected", "menu", "days", "left", "archive", "stopped")
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("screen", SCREENS)
 def test_everybody_can_use_it_and_nothing_is_cut_off(page: Page, context, served, world, screen, width, theme):
-    cookies = {"theme": theme, "lang": "pt_BR"}  # the longest words
-    context.add_cookies([{"name": name, "value": value, "url": served.url} for name, value in cookies.items()])
-    page.set_viewport_size({"width": width, "height": 844})
-    page.emulate_media(reduced_motion="reduce")
+    looks(context, page, served.url, width, theme)
     if screen == "stopped":
         with world.db.engine.begin() as c:
             workspaces.stop(c, world.console().workspace_id, "Olga Wagner da Silva", world.console().clock.now())
@@ -197,7 +187,4 @@ def test_everybody_can_use_it_and_nothing_is_cut_off(page: Page, context, served
         page.locator(".row-button").first.click()
     if screen == "days":
         page.locator(".days-menu summary").click()
-    found = page.evaluate(f"async (tags) => {{ {AXE}; return (await axe.run(document, {{runOnly: tags}})).violations }}", RULES)
-    assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
-    assert page.evaluate(CUT) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert flaws(page) == []

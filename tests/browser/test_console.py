@@ -6,18 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from looks import flaws, looks
 from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parents[2]
-AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text("utf-8")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 FIRST_VISIT = 200 * 1024
-# What sticks out of the window, outside boxes that scroll by themselves.
-CUT = """() => [...document.querySelectorAll('body *')].filter((e) => e.checkVisibility()
-  && e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.box, .uplot'))
-  .map((e) => e.outerHTML.slice(0, 120))"""
 
 
 def progress_of(world, number=0) -> str:
@@ -241,20 +235,14 @@ SCREENS = {
 @pytest.mark.parametrize("screen", SCREENS)
 def test_everybody_can_use_it_and_nothing_is_cut_off(page: Page, context, served, world, faults, screen, width, theme):
     faults.allowed.append("404")
-    cookies = {"theme": theme, "lang": "pt_BR"}  # the longest words
-    context.add_cookies([{"name": name, "value": value, "url": served.url} for name, value in cookies.items()])
-    page.set_viewport_size({"width": width, "height": 844})
+    looks(context, page, served.url, width, theme)
     if screen == "empty list":
         world.lines.clear()
-    page.emulate_media(reduced_motion="reduce")
     path = SCREENS[screen] or progress_of(world, 1)
     page.goto(path) if screen == "lost" else opened(page, path)
     for summary in page.locator(OPENED.get(screen, "#nothing")).all():
         summary.click()
-    found = page.evaluate(f"async (tags) => {{ {AXE}; return (await axe.run(document, {{runOnly: tags}})).violations }}", RULES)
-    assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
-    assert page.evaluate(CUT) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert flaws(page) == []
 
 
 def test_the_main_task_works_by_keyboard_alone(page: Page, world):

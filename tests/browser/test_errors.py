@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from looks import flaws, looks
 from playwright.sync_api import Page, expect
-from test_console import AXE, CUT, RULES, opened, progress_of
+from test_console import opened, progress_of
 
 from campana.channels import whatsapp
 
@@ -64,14 +65,8 @@ def test_the_advice_is_there_without_script_and_in_the_readers_language(browser,
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("screen", SCREENS)
 def test_everybody_can_use_it_and_nothing_is_cut_off(page: Page, context, served, world, screen, width, theme):
-    cookies = {"theme": theme, "lang": "pt_BR"}  # the longest words
-    context.add_cookies([{"name": name, "value": value, "url": served.url} for name, value in cookies.items()])
-    page.set_viewport_size({"width": width, "height": 844})
-    page.emulate_media(reduced_motion="reduce")
+    looks(context, page, served.url, width, theme)
     page.goto(SCREENS[screen] or progress_of(world))
     for summary in page.locator(".failures summary").all():
         summary.click()
-    found = page.evaluate(f"async (tags) => {{ {AXE}; return (await axe.run(document, {{runOnly: tags}})).violations }}", RULES)
-    assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
-    assert page.evaluate(CUT) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert flaws(page) == []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from looks import flaws, looks
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -20,12 +21,6 @@ from tests.web.vendors_world import token
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parents[2]
-AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text("utf-8")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-CUT = """() => [...document.querySelectorAll('body *')].filter((e) => e.checkVisibility()
-  && e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.box'))
-  .map((e) => e.outerHTML.slice(0, 120))"""
 REFUSED = "422"  # a browser notes every answer that is an error
 
 
@@ -181,10 +176,7 @@ NAMES = (
 def test_everybody_can_use_it_and_nothing_is_cut_off(
     page: Page, context: BrowserContext, served: Running, screens: dict[str, str], faults, screen: str, width: int, theme: str
 ) -> None:
-    cookies = {"theme": theme, "lang": "pt_BR"}  # the longest words
-    context.add_cookies([{"name": name, "value": value, "url": served.url} for name, value in cookies.items()])
-    page.set_viewport_size({"width": width, "height": 844})
-    page.emulate_media(reduced_motion="reduce")
+    looks(context, page, served.url, width, theme)
     page.goto(screens[screen])
     for summary in page.locator("details.more-settings:not([open]) summary").all():
         summary.click()
@@ -192,10 +184,7 @@ def test_everybody_can_use_it_and_nothing_is_cut_off(
         faults.allowed.append(REFUSED)
         page.get_by_role("button", name="Verificar e conectar").click()
         expect(page.get_by_role("alert")).to_be_focused()
-    found = page.evaluate(f"async (tags) => {{ {AXE}; return (await axe.run(document, {{runOnly: tags}})).violations }}", RULES)
-    assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
-    assert page.evaluate(CUT) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert flaws(page) == []
 
 
 def test_the_main_task_works_by_keyboard_alone(page: Page, served: Running) -> None:

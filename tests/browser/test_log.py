@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from builder import Builder
 from conftest import Faults
+from looks import flaws, looks
 from playwright.sync_api import Browser, Page, expect
 from test_building import signed_in
-from test_console import AXE, CUT, RULES
 
 from tests.engine.world import ANA
 from tests.web.log_story import FAULTS, told
@@ -104,25 +104,15 @@ def pages(page: Page, home: str) -> dict[str, str]:
 def test_every_screen_is_for_everybody(browser: Browser, builder: Builder, faults: Faults, cell: str):
     theme, width, language = cell.split("-")
     context = signed_in(browser, builder)
-    context.add_cookies(
-        [{"name": name, "value": value, "url": builder.url} for name, value in (("lang", language), ("theme", theme))]
-    )
     page = context.new_page()
-    page.set_viewport_size({"width": int(width), "height": 900})
+    looks(context, page, builder.url, int(width), theme, language)
     faults.watch(page)
     for name, path in pages(page, builder.studio.home).items():
         page.goto(path)
-        assert page.evaluate(CUT) == [], name
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-        page.evaluate(AXE)
-        found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", RULES)
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == [], name
+        assert flaws(page) == [], name
     page.goto("/messages?status=not_delivered")
     page.get_by_role("row").nth(1).get_by_role("link").first.click()
     page.locator("#panel h2").wait_for()
-    page.evaluate(AXE)
-    found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", RULES)
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
-    assert page.evaluate(CUT) == []
+    assert flaws(page) == []
     context.close()
     assert faults.found == []

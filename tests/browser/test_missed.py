@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from builder import Builder
 from conftest import Faults
+from looks import flaws, looks
 from playwright.sync_api import Browser, Page, expect
 from test_building import signed_in
-from test_console import AXE, CUT, RULES
 
 from campana.standin.faults import Faults as Trouble
 from campana.standin.faults import Rule
@@ -175,9 +175,8 @@ def test_every_state_is_accessible_and_fits(
     theme: str, language: str, width: int, which: str, browser: Browser, builder: Builder, home: str
 ):
     context = signed_in(browser, builder)
-    context.add_cookies([{"name": n, "value": v, "url": builder.url} for n, v in (("theme", theme), ("lang", language))])
     page = context.new_page()
-    page.set_viewport_size({"width": width, "height": 900})
+    looks(context, page, builder.url, width, theme, language)
     if which == "goes on":
         home = of_run(builder, play=False, name=f"Still {theme} {language} {width}")
     page.goto(f"{home}/missed")
@@ -189,9 +188,6 @@ def test_every_state_is_accessible_and_fits(
         page.locator("#missed button[type=submit]").click()
         page.locator("#problems" if which == "wrong" else "#origin").wait_for()
     page.evaluate("for (const bar of document.querySelectorAll('.wizard-foot')) bar.style.position = 'static'")
-    found = page.evaluate(f"async (tags) => {{ {AXE}; return (await axe.run(document, {{runOnly: tags}})).violations }}", RULES)
-    assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
-    assert page.evaluate(CUT) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert flaws(page) == []
     assert page.locator("html").get_attribute("lang") == language.replace("_", "-")
     context.close()

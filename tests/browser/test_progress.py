@@ -10,10 +10,11 @@ import pytest
 import world as worlds
 from builder import Builder
 from conftest import Faults as Found
+from looks import flaws, looks
 from msgspec.structs import replace as changed
 from playwright.sync_api import Browser, Page, expect
 from test_building import signed_in
-from test_console import AXE, CUT, RULES, opened, progress_of
+from test_console import opened, progress_of
 
 from campana.core.canary import Breach, Tried, Trouble, Watch
 from campana.core.draft import Draft, DraftStep
@@ -153,17 +154,11 @@ STATES = ("sending", "watched", "paused itself", "stopped", "over")
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("name", STATES)
 def test_each_state_can_be_used_by_everybody_and_nothing_is_cut_off(page: Page, context, served, world, name, width, theme):
-    cookies = {"theme": theme, "lang": "pt_BR"}
-    context.add_cookies([{"name": key, "value": value, "url": served.url} for key, value in cookies.items()])
-    page.set_viewport_size({"width": width, "height": 844})
+    looks(context, page, served.url, width, theme)
     campaign_id = world.lines[1].campaign_id
     world.progress[campaign_id] = state(world.progress[campaign_id], name)
-    page.emulate_media(reduced_motion="reduce")
     opened(page, progress_of(world, 1))
-    found = page.evaluate(f"async (tags) => {{ {AXE}; return (await axe.run(document, {{runOnly: tags}})).violations }}", RULES)
-    assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
-    assert page.evaluate(CUT) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert flaws(page) == []
 
 
 def test_while_everything_is_stopped_there_is_no_way_to_resume_but_one_to_the_stop(page: Page, world):

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from looks import flaws, looks
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from builder import Builder
 from conftest import Faults
-from test_console import AXE, CUT, RULES
 
 from campana.web.access import COOKIE
 
@@ -149,16 +149,10 @@ SCREENS = ["setup", "setup with people", "workbench", "problems", "trouble", "no
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
 @pytest.mark.parametrize("screen", SCREENS)
 def test_everybody_can_use_it_and_nothing_is_cut_off(page: Page, context, builder, home: str, screen, width, theme):
-    cookies = {"theme": theme, "lang": "pt_BR"}  # the longest words
-    context.add_cookies([{"name": name, "value": value, "url": builder.url} for name, value in cookies.items()])
-    page.set_viewport_size({"width": width, "height": 844})
-    page.emulate_media(reduced_motion="reduce")
+    looks(context, page, builder.url, width, theme)
     if screen not in ("setup", "nobody"):
         uploaded(page, home, "a;b\n1;2\n" if screen == "trouble" else PEOPLE, "Enviar")
     paths = {"problems": "audience?show=problems", "workbench": "audience?edit=1", "trouble": "audience", "nobody": "audience"}
     page.goto(f"{home}/{paths.get(screen, 'setup')}")
     page.evaluate("document.querySelectorAll('details.reading, details.way').forEach((each) => { each.open = true; })")
-    found = page.evaluate(f"async (tags) => {{ {AXE}; return (await axe.run(document, {{runOnly: tags}})).violations }}", RULES)
-    assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
-    assert page.evaluate(CUT) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert flaws(page) == []
