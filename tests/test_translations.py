@@ -12,6 +12,7 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
+from campana.web.console import i18n
 from campana.web.console.i18n import LANGUAGES, SOURCE
 
 ROOT = Path(__file__).parents[1]
@@ -85,3 +86,11 @@ def test_every_deed_of_the_audit_log_has_words():
     told = (ROOT / "src/campana/web/console/templates/_deeds.html").read_text("utf-8")
     assert {deed for deed in deeds if f'"{deed}":' not in told} == set()
     assert len(deeds) > 30
+
+
+def test_a_template_is_compiled_to_the_same_code_in_every_language() -> None:
+    """So that one compilation serves all of them: no constant is written in a language beforehand."""
+    places = [i18n.environment(language, zone, {}) for language, zone in (("en", "UTC"), ("pt_BR", "Asia/Tokyo"), ("es", "UTC"))]
+    for name in places[0].list_templates():
+        sources = {env.compile(env.loader.get_source(env, name)[0], name, raw=True) for env in places if env.loader}
+        assert len(sources) == 1, name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,7 @@ from campana.web.console import (
     trials,
     workbench,
 )
+from campana.web.console.i18n import compile_all
 from campana.web.console.page import Actions, AnyRequest, Console, Desk, Face, Refused, draw, open_desk
 from campana.web.health import Health, measured, probed
 from campana.web.listen import PortTaken, serve_until
@@ -342,4 +344,5 @@ async def serve(
     app: Application, host: str, port: int, stop: asyncio.Event, bound: Callable[[int], None] = lambda port: None
 ) -> None:
     """Serves until `stop` is set. `bound` is told the port, once requests are taken. Raises PortTaken when it is not free."""
+    threading.Thread(target=compile_all, name="templates", daemon=True).start()
     await serve_until(stop, app, host, port, bound, app.live.stop)
