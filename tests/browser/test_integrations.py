@@ -151,7 +151,7 @@ async def _off_and_refused(served: Running, refused: str) -> str:
     await admin.post(f"{home}/off")
     card = next(one for one in await served.place.cards() if refused.endswith(one.id.hex()))
     now = house.clock.now()
-    await house.db.run(integrations.heard, [integrations.Heard(card.hook, False, 12, now, now)])
+    await house.db.run(integrations.heard, [integrations.Heard(card.hook, False, 12, now, now)], now)
     return home
 
 

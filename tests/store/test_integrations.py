@@ -164,7 +164,7 @@ def test_refused_webhooks_are_counted_from_the_last_good_one_on(begin: Begin, wo
         with begin() as c:
             [account] = integrations.accounts(c)
             before = integrations.version(c)
-            integrations.heard(c, [Heard(account.hook, good, refused, first, last), Heard("nobody", False, 1, NOW, NOW)])
+            integrations.heard(c, [Heard(account.hook, good, refused, first, last), Heard("nobody", False, 1, NOW, NOW)], NOW)
             assert integrations.version(c) == before  # nobody reads the accounts anew
         return refusals(begin, workspace_id)
 
@@ -172,7 +172,7 @@ def test_refused_webhooks_are_counted_from_the_last_good_one_on(begin: Begin, wo
     assert told(False, 2, NOW, NOW + 1) == (2, NOW)
     assert told(False, 10, NOW + 5, NOW + 9) == (12, NOW)
     with begin() as c:
-        assert len(integrations.refusing(c)) == 1
+        assert len(integrations.listening(c, NOW)) == 1
     assert told(True, 1, NOW + 20, NOW + 20) == (1, NOW + 20)
     assert told(True) == (0, None)
     assert told(False, 1, NOW + 30, NOW + 30) == (1, NOW + 30)
@@ -181,6 +181,21 @@ def test_refused_webhooks_are_counted_from_the_last_good_one_on(begin: Begin, wo
     assert refusals(begin, workspace_id) == (0, None)
     assert told(False, 3, NOW + 35, NOW + 39) == (0, None)  # with the secret that was wrong
     assert told(False, 1, NOW + 50, NOW + 50) == (1, NOW + 50)
+
+
+def test_that_webhooks_still_come_is_written_down_now_and_then(begin: Begin, workspace_id: Id) -> None:
+    made = connected(begin, workspace_id)
+    with begin() as c:
+        [hook] = [one.hook for one in integrations.accounts(c)]
+        assert integrations.listening(c, NOW) == {hook}  # nothing was heard yet
+        integrations.heard(c, [Heard(hook, False, 1, NOW, NOW)], NOW)
+        assert integrations.cards(c, workspace_id)[0].heard_at is None  # anybody can send what is refused
+        integrations.heard(c, [Heard(hook, True)], NOW)
+        assert integrations.cards(c, workspace_id)[0].heard_at == NOW
+        assert integrations.listening(c, NOW + integrations.HEARD_AGAIN - 1) == set()
+        assert integrations.listening(c, NOW + integrations.HEARD_AGAIN) == {hook}
+        assert integrations.change(c, workspace_id, made, NOW + 1, credentials=VAULT.seal(b"[]"))  # the address is the same
+        assert integrations.cards(c, workspace_id)[0].heard_at == NOW
 
 
 def test_a_removed_account_frees_its_name_and_address_and_forgets_its_credentials(begin: Begin, workspace_id: Id) -> None:

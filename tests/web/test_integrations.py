@@ -378,12 +378,29 @@ async def test_refused_webhooks_stand_on_the_card_until_a_good_one_comes(here: P
     await admin.connect("whatsapp", here.whatsapp)
     [card] = await here.cards()
     home = f"/integrations/{card.id.hex()}"
-    await house.db.run(integrations.heard, [Heard(card.hook, False, 12, house.clock.now(), house.clock.now())])
+    now = house.clock.now()
+    await house.db.run(integrations.heard, [Heard(card.hook, False, 12, now, now)], now)
     page = await admin.get(home)
     assert ("Needs attention" in page.text, "so far: 12" in page.text, "“App secret”" in page.text) == (True, True, True)
     assert "so far: 12" in (await admin.get("/integrations")).text
     await hear(house, [Heard(card.hook, True)])
     assert "so far" not in (await admin.get("/integrations")).text
+
+
+async def test_a_channel_that_hears_by_webhooks_alone_says_that_nothing_came_yet(here: Place) -> None:
+    admin, house = here.visitor(), here.installation.house
+    await admin.connect("twilio_sms", here.twilio, "sms")  # which is asked, and told where to call with each message
+    assert "Nothing heard yet" not in (await admin.get("/integrations")).text
+    page = await admin.connect("whatsapp", here.whatsapp, "wa")
+    home, said = page.url.path, "Nothing heard yet: until WhatsApp calls the webhook"
+    for path in ("/integrations", home):
+        page = await admin.get(path)
+        assert (said in page.text, f'href="{home}#hook-h"' in page.text) == (True, True)
+    [card] = [one for one in await here.cards() if one.kind == "whatsapp"]
+    await hear(house, [Heard(card.hook, True)])
+    assert said not in (await admin.get("/integrations")).text
+    page = await admin.get(home)
+    assert (said in page.text, "Last heard" in page.text) == (False, True)
 
 
 async def test_a_forged_webhook_reaches_the_card(here: Place) -> None:

@@ -12,7 +12,8 @@ from campana.core.draft import Draft, DraftStep, OwnHours, Schedule
 from campana.core.preflight import Where, blocker
 from campana.engine import careful, launch, workbench
 from campana.engine.readings import Place
-from campana.store import audiences, audit, campaigns, drafts, jobs
+from campana.store import audiences, audit, campaigns, drafts, integrations, jobs
+from campana.store.integrations import Heard
 from campana.store.schema import recipient
 from campana.store.workbench import CHANGE, IMPORT
 from campana.web.console.review import begin
@@ -403,6 +404,25 @@ async def test_a_column_that_is_empty_is_told_once_with_the_way_to_each_step(htt
     assert "Primary message , Fallback : “plan” is empty for 1 person." in words(page)
     assert f'href="{studio.home}/journey#s1-value-first_name"' in page
     assert await dead_ways(http, page, f"{studio.home}/review") == []
+
+
+async def test_a_fallback_that_waits_for_webhooks_of_which_none_came_is_told_with_the_way_to_the_integration(http, studio):
+    template = by_template(studio, "s1", "primary", first_name="{{name}}", appointment_date="Monday")
+    text = DraftStep(key="s2", kind="fallback", sender=studio.senders["sms"], text="Hi {{name}}")
+    told = "Primary message: Nothing was heard of WhatsApp yet, so fallbacks would go out to everybody"
+    await studio.begin(Draft(steps=(template, text)), name="Deaf")
+    page = await counted(http, studio)
+    [wa] = [one for one in studio.world.house.accounts.values() if one.channel.kind == "whatsapp"]
+    assert (told in words(page), f'href="/integrations/{wa.id.hex()}#hook-h"' in page) == (True, True)
+    assert await dead_ways(http, page, f"{studio.home}/review") == []
+    await studio.write(integrations.heard, [Heard(wa.hook, True)], studio.world.clock.now())
+    assert told not in words(await counted(http, studio))
+
+
+async def test_a_message_without_fallback_waits_for_no_webhook(http, studio):
+    template = by_template(studio, "s1", "primary", first_name="{{name}}", appointment_date="Monday")
+    await studio.begin(Draft(steps=(template,)), name="Alone")
+    assert "Nothing was heard" not in words(await counted(http, studio))
 
 
 @pytest.mark.parametrize("people", [(), ({"name": "Ana", "phone": "12"},), ({"name": "Ana", "email": "ana@example.com"},)])

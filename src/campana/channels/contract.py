@@ -210,6 +210,11 @@ class Channel:
     stop_confirmed_by_vendor: bool = False
     errors: Errors = NONE  # what its codes mean for the step, and what people are told about them
 
+    @property
+    def needs_hook(self) -> bool:
+        """Whether nobody learns what became of its messages until people have entered our address at the vendor."""
+        return bool(self.receipts) and (self.look_up is None or self.look_up.status_request is None)
+
     def failure_of(self, code: str) -> Failure | None:
         """The row of the error table for that code, for logs."""
         return self.errors.table.get(code)

@@ -95,10 +95,11 @@ async def refresh(house: House, vault: Vault) -> None:
 
 
 async def hear(house: House, told: Sequence[Heard]) -> None:
-    """The accounts' cards tell which webhooks were refused. Nothing is written when everything is well, as it was before."""
-    refusing = await house.db.read(integrations.refusing)
-    if news := [one for one in told if one.refused or one.hook in refusing]:
-        await house.db.run(integrations.heard, news)
+    """The accounts' cards tell which webhooks were refused, and that good ones come; that they still do is written rarely."""
+    now = house.clock.now()
+    listening = await house.db.read(integrations.listening, now)
+    if news := [one for one in told if one.refused or one.hook in listening]:
+        await house.db.run(integrations.heard, news, now)
 
 
 async def follow(house: House, vault: Vault, woken: Callable[[str, float], Awaitable[object]]) -> None:

@@ -28,6 +28,7 @@ class SenderChoice:
     paused_at: int | None
     trouble: str | None
     weight: str | None = None  # what its pace and limit count: messages or segments; None: as the channel does
+    heard: bool = True  # a good webhook of its integration ever came
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def _senders(c: Connection, workspace_id: Id) -> tuple[SenderChoice, ...]:
             sender.c.paused_at,
             sender.c.trouble,
             sender.c.weight,
+            integration.c.heard_at.is_not(None),
         )
         .join(integration, integration.c.id == sender.c.integration_id)
         .where(sender.c.workspace_id == workspace_id, sender.c.removed_at.is_(None))

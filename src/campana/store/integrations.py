@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
+from campana.core.durations import MINUTE
 from campana.core.ids import Id, derived_id, new_id
 from campana.store.campaigns import LIVE
 from campana.store.dialect import in_turn
@@ -17,6 +18,7 @@ from campana.vault import Vault
 
 HOOK_BYTES = 12  # of an address under /hooks/ that nobody guesses
 NOTHING = b""  # instead of credentials: somebody must enter them
+HEARD_AGAIN = 5 * MINUTE  # how often it is written down that webhooks still come
 HEARD_WELL: dict[str, Any] = {"refused": 0, "refused_since": None, "refused_at": None}
 
 
@@ -57,6 +59,7 @@ class Card:
     last_error: str | None
     refused: int = 0  # webhooks, since the last good one
     refused_since: int | None = None
+    heard_at: int | None = None  # about when a good webhook last came
 
     @property
     def trouble(self) -> tuple[str, str]:
@@ -156,23 +159,25 @@ def remove(c: Connection, workspace_id: Id, integration_id: Id, now: int) -> boo
     return True
 
 
-def refusing(c: Connection) -> set[str]:
-    """The addresses at which webhooks were refused since the last good one."""
-    return set(c.scalars(select(integration.c.hook).where(integration.c.refused > 0)))
+def listening(c: Connection, now: int) -> set[str]:
+    """The addresses of which a good webhook is worth writing down: it is the first one, the first after some that were refused,
+    or the last is long ago."""
+    i = integration.c
+    return set(c.scalars(select(i.hook).where(or_(i.refused > 0, i.heard_at.is_(None), i.heard_at <= now - HEARD_AGAIN))))
 
 
-def heard(c: Connection, told: Iterable[Heard]) -> None:
+def heard(c: Connection, told: Iterable[Heard], now: int) -> None:
     """The accounts' cards tell what came to their addresses. What was refused before credentials became others says nothing."""
     i = integration.c
     for one in told:
         values: dict[str, Any]
         if one.good:
-            values = {"refused": one.refused, "refused_since": one.first, "refused_at": one.last}
+            values = {"refused": one.refused, "refused_since": one.first, "refused_at": one.last, "heard_at": now}
         else:
             since = func.coalesce(i.refused_since, one.first)
             values = {"refused": i.refused + one.refused, "refused_since": since, "refused_at": one.last}
-        current = or_(i.moved_at.is_(None), i.moved_at < one.first) if one.first else i.refused > 0
-        c.execute(update(integration).where(i.hook == one.hook, current).values(values))
+        current = [or_(i.moved_at.is_(None), i.moved_at < one.first)] if one.first else []
+        c.execute(update(integration).where(i.hook == one.hook, *current).values(values))
 
 
 def checked(c: Connection, integration_id: Id, now: int, trouble: str | None) -> None:
@@ -211,6 +216,8 @@ def put_from_file(c: Connection, workspace_id: Id, name: str, kind: str, plain: 
         values |= {"last_error": None, "changed_at": at}
         if known.kind != kind or not vault.holds(bytes(known.credentials), plain):
             values |= {"moved_at": at, **HEARD_WELL}
+        if known.kind != kind:
+            values |= {"heard_at": None}
         c.execute(update(integration).where(i.id == found).values(values))
     return found
 
@@ -237,7 +244,7 @@ def cards(c: Connection, workspace_id: Id, only: Id | None = None) -> list[Card]
     """The accounts of a workspace by name, or one of them."""
     i = integration.c
     first = (i.id, i.name, i.kind, i.hook, i.from_file, i.active, i.credentials != NOTHING)
-    shown = (i.checked_at, i.last_error, i.refused, i.refused_since)
+    shown = (i.checked_at, i.last_error, i.refused, i.refused_since, i.heard_at)
     wanted = [i.workspace_id == workspace_id, i.removed_at.is_(None), *([i.id == only] if only else [])]
     return [Card(*row) for row in c.execute(select(*first, *shown).where(*wanted).order_by(func.lower(i.name), i.id))]
 

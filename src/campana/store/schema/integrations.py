@@ -36,6 +36,7 @@ integration = Table(
     Column("refused", Integer, nullable=False, server_default=text("0")),  # webhooks, since the last good one
     Column("refused_since", Micros),
     Column("refused_at", Micros),  # the last of them
+    Column("heard_at", Micros),  # about when a good webhook last came; NULL: none ever did
     Column("removed_at", Micros),  # its credentials are gone; what was sent over it stays known by its name
     Column("changed_at", Micros, nullable=False),
     Column("created_at", Micros, nullable=False),

@@ -50,6 +50,7 @@ class Shown:
     card: Card
     senders: Sequence[SenderLine]
     signed_with: str = ""  # the label of the setting that proves webhooks to be the vendor's
+    needs_hook: bool = False  # only its webhooks tell what became of messages
 
     @property
     def home(self) -> str:
@@ -63,9 +64,15 @@ class Shown:
         found = [] if self.card.known else ["no_credentials"]
         found += ["vendor_said"] if self.card.known and self.card.last_error else []
         found += ["hooks_refused"] if self.card.known and self.card.refused else []
+        found += ["nothing_heard"] if self.card.known and self.needs_hook and not self.heard_of else []
         found += ["sender_paused"] if any(one.paused_at for one in self.senders) else []
         found += ["sender_trouble"] if any(one.trouble and not one.paused_at for one in self.senders) else []
         return found + (["no_senders"] if not self.senders else [])
+
+    @property
+    def heard_of(self) -> bool:
+        """Whether any webhook ever came, if only one that was refused."""
+        return self.card.heard_at is not None or self.card.refused > 0
 
     @property
     def state(self) -> str:
@@ -95,11 +102,11 @@ async def known_card(request: AnyRequest, integration: str) -> Shown:
 
 
 def _with_proof(house: House, shown: Shown) -> Shown:
-    """With the name of what proves its webhooks, which stands on the card when they are refused."""
+    """With what its card tells of webhooks: the name of what proves them, and whether receipts come by them alone."""
     account = house.accounts.get(shown.card.id)
     name = account.channel.signed_with(account.settings) if account else ""
     labels = {one.name: one.label for one in form_of(account.channel)} if account else {}
-    return replace(shown, signed_with=labels.get(name, ""))
+    return replace(shown, signed_with=labels.get(name, ""), needs_hook=account is not None and account.channel.needs_hook)
 
 
 def _shown(c: Connection, workspace_id: Id, now: int, only: Id | None = None) -> list[Shown]:

@@ -162,6 +162,7 @@ def make_view(
     ends = finished_at(start.at + watched_for(draft), loads(looked, by_key), hours) if estimate else None
     findings = [*of_audience(facts_of(audience, material.busy)), *(finding for one in looked for finding in one.findings)]
     findings += of_texts(list(by_key.values()), estimate.people if estimate else 0, places(looked))
+    findings += of_webhooks(looked)
     findings += [*of_start(start, draft.schedule.zone, now), *of_their_own]
     findings += of_first(draft.first, audience.summary.offered if audience else 0)
     findings += of_duration(start.at, ends) if estimate else []
@@ -199,6 +200,18 @@ def places(looked: Sequence[Sheet]) -> Callable[[str, str], str]:
         return f"{key}-value-{found}" if found else f"{key}-template"
 
     return place
+
+
+def of_webhooks(looked: Sequence[Sheet]) -> list[Finding]:
+    """Told when a fallback waits for receipts that come by a webhook alone, and nothing was ever heard by it."""
+    found = []
+    for number, one in enumerate(looked, 1):
+        if one.sender is None or one.channel is None or not one.channel.needs_hook or one.sender.heard:
+            continue
+        if any(later.step.kind == "fallback" for later in looked[number:]):
+            facts = {"label": one.channel.label, "name": one.sender.integration, "integration": one.sender.integration_id.hex()}
+            found.append(warning("nothing_heard", Where.JOURNEY, f"{one.step.key}-sender", **facts))
+    return found
 
 
 def facts_of(audience: Audience | None, changes: bool) -> AudienceFacts:
