@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
-from campana.core.canary import Trouble
+from campana.core.canary import Tried, Trouble, Watch, forgive, judge
 from campana.core.ids import Id
 from campana.engine import careful, emergency, launch
 from campana.standin.faults import Faults, Rule
 from campana.store import accounts, audit, campaigns
+from campana.web.console.progress import Pace, View
 from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
 from tests.engine.world import NINE, World, numbers, sms, whatsapp
 from tests.web.forms import filled
@@ -123,6 +125,16 @@ async def test_it_says_how_the_first_people_fare_and_goes_on_when_told_to(world:
     assert "Nothing: nobody was missed." in told
     noted = await world.house.db.read(audit.entries, studio.workspace_id)
     assert noted[0].what == "campaign.sent_to_all"
+
+
+def test_the_figures_shown_are_those_by_which_it_pauses_itself() -> None:
+    watch = forgive(Watch(100, 60, failed=5, opted_out=1, unknown=2, passed_at=1), Tried(sent=5_000, failed=400))
+    for failed, breaks in ((405, False), (406, True)):
+        tried = Tried(sent=5_050, failed=failed)
+        found: Any = SimpleNamespace(watch=watch, tried=tried)
+        [(_, share, most), *_] = View(found, Pace(1, ()), (), 0, frozenset()).limits("failed", "opted out", "unknown")
+        assert (share, most, share > most) == (failed - 400, 5, breaks)
+        assert (judge(watch, tried, True, "", 2).breach is not None) is breaks
 
 
 async def test_when_it_paused_itself_it_says_why_and_what_helps(worlds: Any) -> None:  # noqa: F811

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -94,17 +95,32 @@ def judge(watch: Watch, tried: Tried, all_sent_to: bool, stuck: str, now: int) -
     return replace(watch, passed_at=now) if now >= watch.quiet_since + watch.wait else watch
 
 
-def _breach(watch: Watch, tried: Tried) -> Breach | None:
+class Share(NamedTuple):
+    """How much of one trouble there is since a person last forgave it, and how much there may be, in per cent."""
+
+    trouble: Trouble
+    count: int
+    of: int
+    most: float
+
+    @property
+    def too_much(self) -> bool:
+        return self.count > 0 and 100 * self.count > self.most * self.of
+
+
+def shares(watch: Watch, tried: Tried) -> list[Share]:
+    """The figures by which a run is judged, and which people are shown."""
     base = watch.forgiven
     of = max(watch.first, tried.sent - base.sent)
-    for trouble, count, most in (
-        (Trouble.FAILED, tried.failed - base.failed, watch.failed),
-        (Trouble.OPTED_OUT, tried.opted_out - base.opted_out, watch.opted_out),
-        (Trouble.UNKNOWN, tried.unknown - base.unknown, watch.unknown),
-    ):
-        if count > 0 and 100 * count > most * of:
-            return Breach(trouble, count, of, most)
-    return None
+    return [
+        Share(Trouble.FAILED, tried.failed - base.failed, of, watch.failed),
+        Share(Trouble.OPTED_OUT, tried.opted_out - base.opted_out, of, watch.opted_out),
+        Share(Trouble.UNKNOWN, tried.unknown - base.unknown, of, watch.unknown),
+    ]
+
+
+def _breach(watch: Watch, tried: Tried) -> Breach | None:
+    return next((Breach(*one) for one in shares(watch, tried) if one.too_much), None)
 
 
 def forgive(watch: Watch, tried: Tried) -> Watch:

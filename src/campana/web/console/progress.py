@@ -16,6 +16,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
 from campana.core.access import Permission
+from campana.core.canary import shares
 from campana.core.forecast import forecast
 from campana.core.hours import zone_of
 from campana.core.ids import Id, id_of
@@ -122,14 +123,10 @@ class View:
 
     def limits(self, *labels: str) -> Iterator[tuple[str, float, float]]:
         """How much has gone wrong of what may, in per cent: messages that failed, people who opted out, messages unknown."""
-        watch, tried = self.p.watch, self.p.tried
-        if watch is None:
+        if self.p.watch is None:
             return
-        of, was = max(watch.first, tried.sent), watch.forgiven
-        counts = (tried.failed - was.failed, tried.opted_out - was.opted_out, tried.unknown - was.unknown)
-        most = (watch.failed, watch.opted_out, watch.unknown)
-        for label, count, limit in zip(labels, counts, most, strict=True):
-            yield label, 100 * max(0, count) / of, limit
+        for label, one in zip(labels, shares(self.p.watch, self.p.tried), strict=True):
+            yield label, 100 * max(0, one.count) / one.of, one.most
 
     def reads(self, channels: Mapping[str, Face]) -> bool:
         """Whether anything of the campaign tells who read it: elsewhere a 0 would say that nobody did."""
