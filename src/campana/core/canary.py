@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -95,7 +94,7 @@ def judge(watch: Watch, tried: Tried, all_sent_to: bool, stuck: str, now: int) -
     return replace(watch, passed_at=now) if now >= watch.quiet_since + watch.wait else watch
 
 
-class Share(NamedTuple):
+class Share(Struct, frozen=True):
     """How much of one trouble there is since a person last forgave it, and how much there may be, in per cent."""
 
     trouble: Trouble
@@ -104,8 +103,10 @@ class Share(NamedTuple):
     most: float
 
     @property
-    def too_much(self) -> bool:
-        return self.count > 0 and 100 * self.count > self.most * self.of
+    def breach(self) -> Breach | None:
+        """When it is too much."""
+        broken = self.count > 0 and 100 * self.count > self.most * self.of
+        return Breach(self.trouble, self.count, self.of, self.most) if broken else None
 
 
 def shares(watch: Watch, tried: Tried) -> list[Share]:
@@ -120,7 +121,7 @@ def shares(watch: Watch, tried: Tried) -> list[Share]:
 
 
 def _breach(watch: Watch, tried: Tried) -> Breach | None:
-    return next((Breach(*one) for one in shares(watch, tried) if one.too_much), None)
+    return next((one.breach for one in shares(watch, tried) if one.breach), None)
 
 
 def forgive(watch: Watch, tried: Tried) -> Watch:
