@@ -77,6 +77,15 @@ def test_the_general_advice_covers_every_class_and_our_own_codes(language: str) 
     assert set(general(language)) == {*Class, "unlisted", "nameless", "http", "unsent"}
 
 
+REFUSALS = {WHATSAPP: ("0", "3", "10", "190", "200", "131005", "http-404"), TWILIO: ("20003", "20005", "http-404")}
+
+
+@pytest.mark.parametrize(("language", "sender"), {"en": "sender", "es": "remitente", "pt_BR": "remetente"}.items())
+def test_what_refuses_credentials_is_told_to_who_connects_an_account_that_has_no_sender_yet(language: str, sender: str) -> None:
+    told = {(errors.name, code): errors.advice(code, language).do for errors, codes in REFUSALS.items() for code in codes}
+    assert [found for found in told.items() if sender in found[1]] == []
+
+
 @ALL
 def test_a_code_leads_to_the_vendors_page(channel: Channel) -> None:
     for code in channel.errors.codes():
