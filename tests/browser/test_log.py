@@ -100,6 +100,21 @@ def pages(page: Page, home: str) -> dict[str, str]:
     return found | {"campaign log": f"{home}/messages", "nothing": f"{home}/messages?status=read", "message": message}
 
 
+CUT_WORDS = "es => es.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+
+
+@pytest.mark.parametrize("language", ["pt_BR", "es"])
+def test_beside_an_open_message_each_status_has_room_and_no_word_of_the_rail_is_cut(page: Page, builder: Builder, language: str):
+    looks(page.context, page, builder.url, 1280, "light", language)
+    page.goto("/messages?status=not_delivered")
+    page.get_by_role("row").nth(1).get_by_role("link").first.click()
+    page.locator("#panel h2").wait_for()
+    assert page.locator(".nav-link-title").evaluate_all(CUT_WORDS) == []
+    last = page.get_by_role("row").nth(1).get_by_role("cell").last.bounding_box()
+    assert last is not None
+    assert last["width"] >= 170, "a status and what its code says in three lines"
+
+
 @pytest.mark.parametrize("cell", ["dark-390-pt_BR", "light-1440-es"])
 def test_every_screen_is_for_everybody(browser: Browser, builder: Builder, faults: Faults, cell: str):
     theme, width, language = cell.split("-")
