@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from campana.core.draft import Draft, DraftStep, OwnHours, Schedule
+from campana.core.durations import MINUTE
 from campana.core.preflight import Where, blocker
 from campana.engine import careful, launch, workbench
 from campana.engine.readings import Place
@@ -17,6 +18,7 @@ from campana.store.integrations import Heard
 from campana.store.schema import recipient
 from campana.store.workbench import CHANGE, IMPORT
 from campana.web.console.review import begin
+from campana.web.console.review_view import watched_for
 from tests.engine.conftest import world, worlds  # noqa: F401 - fixtures
 from tests.engine.world import _store_audience
 from tests.web.forms import filled
@@ -544,4 +546,9 @@ async def test_first_people_who_are_everybody_are_told_and_do_not_keep_it_from_g
     await ready(studio)
     asked = await press(http, f"{studio.home}/review", "review", do="launch", **{**FIRST, "first_amount": "3"})
     assert asked.status_code == 200
-    assert "The audience has 3 people, and all are among the first: nobody is left to wait." in words(asked.text)
+    told = words(asked.text)
+    assert "The audience has 3 people, and all are among the first: nobody is left to wait." in told
+    assert told.count("to everybody at once, as the audience has no more people than go first") == 2  # and in the question
+    assert "first to 3 people" not in told
+    draft = (await studio.draft()).draft
+    assert [watched_for(draft, people) for people in (3, 4)] == [0, 45 * MINUTE]

@@ -152,6 +152,7 @@ def make_view(
 ) -> ReviewView:
     """The review of a draft as it is at this moment."""
     audience, choices = material.audience, material.choices
+    offered = audience.summary.offered if audience else 0
     looked = [one for one in sheets(draft, choices, channels, audience.columns if audience else ()) if one.step.on]
     about = fingerprint(looked, audience)
     result, job = counted(material.job, about)
@@ -159,12 +160,12 @@ def make_view(
     by_key = {step.key: step for step in estimate.steps} if estimate else {}
     start = Planned(now, "plain") if draft.schedule.when == "now" else planned_start(draft, now)
     hours, of_their_own = usable(draft, choices.hours)
-    ends = finished_at(start.at + watched_for(draft), loads(looked, by_key), hours) if estimate else None
+    ends = finished_at(start.at + watched_for(draft, offered), loads(looked, by_key), hours) if estimate else None
     findings = [*of_audience(facts_of(audience, material.busy)), *(finding for one in looked for finding in one.findings)]
     findings += of_texts(list(by_key.values()), estimate.people if estimate else 0, places(looked))
     findings += of_webhooks(looked)
     findings += [*of_start(start, draft.schedule.zone, now), *of_their_own]
-    findings += of_first(draft.first, audience.summary.offered if audience else 0)
+    findings += of_first(draft.first, offered)
     findings += of_duration(start.at, ends) if estimate else []
     return ReviewView(
         row=row,
@@ -247,9 +248,12 @@ def _wall(moment: int, zone: str, form: str) -> str:
     return datetime.fromtimestamp(moment / 1_000_000, UTC).astimezone(zone_of(zone)).strftime(form)
 
 
-def watched_for(draft: Draft) -> int:
-    """How long everybody waits for how the first people fare."""
-    return (draft.first.length or 0) if draft.first and draft.first.on else 0
+def watched_for(draft: Draft, offered: int) -> int:
+    """How long everybody waits for how the first people fare; nobody waits when all are among them."""
+    first = draft.first
+    if first is None or not first.on or (not first.wrongs() and first.kept().first(offered) >= offered):
+        return 0
+    return first.length or 0
 
 
 def usable(draft: Draft, workspace: Hours | None) -> tuple[Hours | None, list[Finding]]:
