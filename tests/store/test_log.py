@@ -148,10 +148,13 @@ def test_addresses_that_do_not_begin_so_are_left_out_whatever_the_order_of_the_d
         assert walked(c, a_campaign(c), people.Wanted(address=("phone", "+5511900010")), 3)[0] == [10]
 
 
-def test_one_request_looks_no_further_than_it_may_and_says_how_far(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people, "LOOKED", 6)
+@pytest.mark.parametrize(("limit", "wanted"), [("LOOKED", people.Wanted(step=1)), ("COMPARED", people.Wanted(words="nobody"))])
+def test_one_request_looks_no_further_than_it_may_and_says_how_far(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, limit: str, wanted: people.Wanted
+) -> None:
+    monkeypatch.setattr(people, limit, 6)
     with begin() as c:
-        page = people.page(c, a_campaign(c), people.Wanted(step=1), "", 7)
+        page = people.page(c, a_campaign(c), wanted, "", 7)
     assert ([line.number for line in page.lines], page.after, page.looked_to) == ([], "6", 6)
 
 

@@ -24,6 +24,7 @@ from campana.store.schema import address, audience, audience_row, campaign, reci
 from campana.store.suppressions import HIGHEST
 
 LOOKED = 20_000  # rows of one request
+COMPARED = 10_000  # of one request, when their cells or addresses are compared here
 AT_ONCE = 2_000
 STILL_OPEN = frozenset({Outcome.WAITING, Outcome.SENDING})
 OVER = text("recipient.stage = 4")  # word for word as the index says it
@@ -57,6 +58,11 @@ class Wanted:
     number: int | None = None  # the row
     address: tuple[str, str] | None = None  # (phone or email, how it begins)
     words: str = ""  # somewhere in their cells
+
+    @property
+    def reach(self) -> int:
+        """How many rows one request looks through."""
+        return COMPARED if self.words else LOOKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,7 @@ def _enrolled(c: Connection, head: Head, wanted: Wanted, number: int, through: i
     last = None
     if rest or wanted.words:
         # Not a way to turn pages: it counts in the index how far this one request may look.
-        bound = statement.where(R.id > low, R.id <= high, *told).order_by(R.id).offset(LOOKED - 1).limit(1)
+        bound = statement.where(R.id > low, R.id <= high, *told).order_by(R.id).offset(wanted.reach - 1).limit(1)
         last = c.scalar(bound)
         high = last or high
     if wanted.words:
@@ -208,7 +214,7 @@ def _may_be_waiting(wanted: Wanted) -> bool:
 def _with_waiting(c: Connection, head: Head, wanted: Wanted, lines: list[Line], number: int, limit: int) -> Page:
     """After the people enrolled come the rows that will be: as many as still fit on the page."""
     rows = select(A.number, A.phone, A.email, A.cells).where(A.audience_id == head.run.audience_id, A.left_out.is_(None))
-    bound = number + LOOKED
+    bound = number + wanted.reach
     room = limit - len(lines)
     found: list[Line] = []
     while len(found) <= room:
@@ -252,7 +258,7 @@ def _by_address(c: Connection, head: Head, wanted: Wanted, after: str, limit: in
     low, high = recipients.id_range(head.run.id)
     found: list[tuple[str, Line]] = []
     place, looked, batch = after, 0, min(AT_ONCE, 500)
-    while len(found) <= limit and looked < LOOKED // 2:
+    while len(found) <= limit and looked < COMPARED:
         follows = address.c.value > place if place else address.c.value >= begins
         some = c.execute(names.where(follows).order_by(address.c.value).limit(batch)).all()
         firsts = _first_addresses(c, kind, begins, [row.contact_id for row in some])
@@ -272,7 +278,7 @@ def _by_address(c: Connection, head: Head, wanted: Wanted, after: str, limit: in
     shown = [line for _, line in found[:limit]]
     if len(found) > limit:
         return Page(shown, found[limit - 1][0])
-    return Page(shown, place) if place and looked >= LOOKED // 2 else Page(shown)
+    return Page(shown, place) if place and looked >= COMPARED else Page(shown)
 
 
 def _first_addresses(c: Connection, kind: str, begins: str, contact_ids: Sequence[Id]) -> dict[Id, str]:
