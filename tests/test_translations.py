@@ -94,3 +94,21 @@ def test_a_template_is_compiled_to_the_same_code_in_every_language() -> None:
     for name in places[0].list_templates():
         sources = {env.compile(env.loader.get_source(env, name)[0], name, raw=True) for env in places if env.loader}
         assert len(sources) == 1, name
+
+
+AGREES = [
+    ("_ui.html", "status_word", "archived", {"pt_BR": "Arquivada", "es": "Archivada"}),  # a campaign
+    ("_ui.html", "status_word", "ended", {"pt_BR": "Encerrada", "es": "Terminada"}),
+    ("_report_words.html", "outcome", "ended", {"pt_BR": "Encerradas", "es": "Terminadas"}),  # people
+    ("_told.html", "outcome_label", "ended", {"pt_BR": "Encerradas", "es": "Terminadas"}),
+    ("_told.html", "outcome_label", "unknown", {"pt_BR": "Desconhecidas", "es": "Desconocidas"}),
+    ("_told.html", "status_label", "unknown", {"pt_BR": "Desconhecida", "es": "Desconocido"}),  # a message
+]
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+@pytest.mark.parametrize(("template", "macro", "word", "expected"), AGREES, ids=["-".join(row[1:3]) for row in AGREES])
+def test_a_word_agrees_with_what_it_is_said_of(language: str, template: str, macro: str, word: str, expected: dict[str, str]):
+    env = i18n.environment(language, "UTC", {"asset": str})
+    told = getattr(env.get_template(template).make_module({"channels": {}}), macro)(word)
+    assert str(told).strip() == expected[language]
