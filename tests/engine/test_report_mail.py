@@ -11,12 +11,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import default
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
 from aiosmtpd.smtp import SMTP
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from campana.core.durations import MINUTE
+from campana.core.durations import DAY, HOUR, MINUTE
 from campana.core.ids import Id
 from campana.core.periods import Every, next_due
 from campana.engine.house import House
@@ -24,6 +27,7 @@ from campana.engine.report_mail import AGAIN, LEASE, keep_mailing, send_due
 from campana.mail import Letter, Mailer, mailer
 from campana.store import report_mails
 from campana.store.database import Database
+from campana.store.dialect import lease_clock
 from campana.store.report_mails import LETTERS_A_DAY, EnoughToday, ReportMail
 from campana.store.schema import report_mail
 from campana.web.console.report_letter import Letters
@@ -41,10 +45,13 @@ class Box:
         self.mails: list[Any] = []
         self.misbehave: Callable[[Any], str] | None = None
         self.unknown: set[str] = set()
+        self.busy: set[str] = set()
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if address in self.unknown:
             return "550 No such mailbox"
+        if address in self.busy:
+            return "450 Mailbox busy"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -247,6 +254,25 @@ async def test_a_server_that_refuses_is_asked_again_until_it_takes_the_letter(wo
     assert box[0].letters()[0]["Message-ID"].startswith(f"<report-{mail_id.hex()}-{due // 1_000_000}@")
 
 
+async def test_a_server_that_goes_on_refusing_is_asked_less_and_less_often(world: World, box: tuple[Box, Mailer]) -> None:
+    mail_id = await scheduled(world)
+    due = (await row(world, mail_id)).next_at
+    asked: list[int] = []
+
+    def refuses(server: Any) -> str:
+        asked.append((world.clock.now() - due) // MINUTE)
+        return "535 Who are you?"
+
+    box[0].misbehave = refuses
+    for minute in range(400):
+        at(world, due + minute * MINUTE)
+        assert await send_due(world.house, box[1], letters(world).write) == 0
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1] // 60) == (5, 1)
+    assert len(asked) < 12
+
+
 async def test_addresses_that_a_server_refuses_are_told_and_the_others_get_it(world: World, box: tuple[Box, Mailer]) -> None:
     mail_id = await scheduled(world)
     at(world, (await row(world, mail_id)).next_at)
@@ -255,7 +281,92 @@ async def test_addresses_that_a_server_refuses_are_told_and_the_others_get_it(wo
     assert box[0].mails[0].rcpt_tos == ["ana@example.com"]
     trouble = (await row(world, mail_id)).trouble
     assert trouble is not None
-    assert (trouble.kind, trouble.words) == (report_mails.PARTLY, "bruno@example.com")
+    assert (trouble.kind, trouble.refused) == (report_mails.PARTLY, {"bruno@example.com": "550 No such mailbox"})
+    assert (await row(world, mail_id)).next_at > world.clock.now(), "it would say the same again"
+
+
+@pytest.mark.both_databases
+async def test_only_who_was_put_off_is_tried_again_and_nobody_gets_it_twice(world: World, box: tuple[Box, Mailer]) -> None:
+    mail_id = await scheduled(world, addresses=["ana@example.com", "bruno@example.com", "carla@example.com"])
+    due = (await row(world, mail_id)).next_at
+    at(world, due)
+    box[0].unknown, box[0].busy = {"bruno@example.com"}, {"carla@example.com"}
+    assert await send_due(world.house, box[1], letters(world).write) == 1
+    assert (await row(world, mail_id)).readers(due) == ("carla@example.com",)
+    await outlast(world)
+    assert await send_due(world.house, box[1], letters(world).write) == 0, "still busy"
+    trouble = (await row(world, mail_id)).trouble
+    assert trouble is not None
+    assert (trouble.kind, trouble.left) == (report_mails.PARTLY, ("carla@example.com",))
+    await outlast(world)
+    box[0].busy = set()
+    assert await send_due(world.house, box[1], letters(world).write) == 1
+    assert [one.rcpt_tos for one in box[0].mails] == [["ana@example.com"], ["carla@example.com"]]
+    after = await row(world, mail_id)
+    assert after.trouble is not None
+    assert (after.trouble.kind, after.trouble.left, list(after.trouble.refused)) == (
+        report_mails.PARTLY,
+        (),
+        ["bruno@example.com"],
+    )
+    assert after.next_at == next_due(Every.DAY, "08:00", BERLIN, due)
+    with pytest.raises(EnoughToday):
+        await world.house.db.run(report_mails.spend, after.workspace_id, LETTERS_A_DAY - 1, world.clock.now())
+    await world.house.db.run(report_mails.spend, after.workspace_id, LETTERS_A_DAY - 2, world.clock.now())
+
+
+async def test_a_pump_that_dies_over_the_last_readers_sends_nothing_to_the_others(world: World, box: tuple[Box, Mailer]) -> None:
+    mail_id = await scheduled(world)
+    due = (await row(world, mail_id)).next_at
+    at(world, due)
+    box[0].busy = {"bruno@example.com"}
+    await send_due(world.house, box[1], letters(world).write)
+    await outlast(world)
+    box[0].busy = set()
+    with pytest.raises(Killed):
+        await send_due(cast(House, replace(world.house, db=Dying(world.house.db))), box[1], letters(world).write)
+    await outlast(world)
+    assert await send_due(world.house, box[1], letters(world).write) == 0
+    trouble = (await row(world, mail_id)).trouble
+    assert trouble is not None
+    assert (trouble.kind, trouble.left) == (report_mails.UNKNOWN, ("bruno@example.com",))
+    assert [one.rcpt_tos for one in box[0].mails] == [["ana@example.com"], ["bruno@example.com"]]
+
+
+async def test_what_a_server_refuses_for_good_is_not_sent_again(world: World, box: tuple[Box, Mailer]) -> None:
+    mail_id = await scheduled(world)
+    due = (await row(world, mail_id)).next_at
+    at(world, due)
+    asked: list[str] = []
+    box[0].misbehave = lambda server: asked.append("once") or "554 Too big for us"  # type: ignore[func-returns-value]
+    assert await send_due(world.house, box[1], letters(world).write) == 0
+    after = await row(world, mail_id)
+    assert after.trouble is not None
+    assert (after.trouble.kind, "554 Too big for us." in after.trouble.words) == (report_mails.REJECTED, True)
+    assert after.next_at == next_due(Every.DAY, "08:00", BERLIN, due)
+    await outlast(world)
+    await send_due(world.house, box[1], letters(world).write)
+    assert asked == ["once"]
+
+
+async def test_a_letter_that_nobody_takes_waits_longer_and_longer_and_for_a_day(world: World, box: tuple[Box, Mailer]) -> None:
+    mail_id = await scheduled(world, every=Every.WEEK, next_at=next_due(Every.WEEK, "08:00", BERLIN, world.clock.now()))
+    due = (await row(world, mail_id)).next_at
+    at(world, due)
+    box[0].misbehave = lambda server: "451 Come back later"
+    pauses, begun = [], world.clock.now()
+    while (await row(world, mail_id)).next_at == due:
+        await send_due(world.house, box[1], letters(world).write)
+        waits = await world.house.db.read(lambda c: c.scalar(select(report_mail.c.lease_until))) or 0
+        pauses.append(max(0, waits - lease_clock(world.clock.now())))
+        world.clock.advance_to(world.clock.now() + pauses[-1])
+        await world.house.db.run(lambda c: c.execute(update(report_mail).values(lease_until=0)))
+    assert [round(one / MINUTE) for one in pauses[:7]] == [5, 5, 10, 20, 40, 60, 60]
+    assert DAY <= world.clock.now() - begun < DAY + 2 * HOUR
+    trouble = (await row(world, mail_id)).trouble
+    assert trouble is not None
+    assert (trouble.kind, "451 Come back later" in trouble.words) == (report_mails.GIVEN_UP, True)
+    assert box[0].mails == []
 
 
 async def test_what_is_paused_while_it_is_written_does_not_leave(world: World, box: tuple[Box, Mailer]) -> None:
