@@ -14,10 +14,25 @@ import aiosmtplib
 
 SECONDS = 20.0
 PORTS = {"smtp": 587, "smtps": 465}
+FOREVER = 500  # from this reply code on, a server gives the same answer to a repeat (RFC 5321, 4.2.1)
+LONGEST_WHY = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a server said to one address, and whether it will say so again however often it is asked."""
+
+    words: str
+    forever: bool
 
 
 class MailTrouble(RuntimeError):
-    """A mail was not sent; the sentence says why."""
+    """A mail was not sent; the sentence says why. `refused` has what was said to each address, when it was the addresses."""
+
+    def __init__(self, words: str, *, forever: bool = False, refused: dict[str, Refusal] | None = None) -> None:
+        super().__init__(words)
+        self.forever = forever
+        self.refused = refused or {}
 
 
 class MailUncertain(RuntimeError):
@@ -67,8 +82,10 @@ class Mailer:
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise self._trouble(error) from error
 
-    async def post(self, letter: Letter, to: Sequence[str], name: str, before: Callable[[], Awaitable[bool]]) -> list[str] | None:
-        """The server has taken a letter to all of `to`, but for those it refused, which are returned.
+    async def post(
+        self, letter: Letter, to: Sequence[str], name: str, before: Callable[[], Awaitable[bool]]
+    ) -> dict[str, Refusal] | None:
+        """The server has taken a letter to all of `to`, but for those it refused, which are returned with its words.
 
         `name` is the first half of its Message-ID: the same for the same letter, so that a repeat can be recognised. `before`
         is asked when all is agreed and nothing of the letter has left the house: without its yes nothing is sent, and None is
@@ -82,6 +99,9 @@ class Mailer:
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             client.close()
             raise self._trouble(error) from error
+        if len(refused) == len(to):
+            client.close()
+            raise MailTrouble(self._refusing(next(iter(refused.values())).words), refused=refused)
         try:
             if not await before():
                 return None
@@ -106,18 +126,16 @@ class Mailer:
             timeout=SECONDS,
         )
 
-    async def _agreed(self, client: aiosmtplib.SMTP, to: Sequence[str]) -> list[str]:
-        """The server takes a letter from us to these; those it does not take one for are returned. Raises when it takes none."""
+    async def _agreed(self, client: aiosmtplib.SMTP, to: Sequence[str]) -> dict[str, Refusal]:
+        """The server takes a letter from us to these, but for those that are returned."""
         await client.mail(parseaddr(self.sender)[1])
-        refused: dict[str, aiosmtplib.SMTPException] = {}
+        refused: dict[str, Refusal] = {}
         for address in to:
             try:
                 await client.rcpt(address)
             except aiosmtplib.SMTPRecipientRefused as error:
-                refused[address] = error
-        if len(refused) == len(to):
-            raise next(iter(refused.values()))
-        return list(refused)
+                refused[address] = Refusal(_why(error), error.code >= FOREVER)
+        return refused
 
     def _written(self, letter: Letter, to: Sequence[str], name: str) -> bytes:
         message = EmailMessage(policy=PLAIN)
@@ -131,11 +149,16 @@ class Mailer:
         return message.as_bytes()
 
     def _trouble(self, error: Exception) -> MailTrouble:
-        return MailTrouble(f"The mail server {self.host} did not take the mail: {_why(error)}.")
+        forever = isinstance(error, aiosmtplib.SMTPResponseException) and error.code >= FOREVER
+        return MailTrouble(self._refusing(_why(error)), forever=forever)
+
+    def _refusing(self, words: str) -> str:
+        return f"The mail server {self.host} did not take the mail: {words}."
 
 
 def _why(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    told = f"{error.code} {error.message}" if isinstance(error, aiosmtplib.SMTPResponseException) else str(error)
+    return " ".join(told.split()).rstrip(".")[:LONGEST_WHY] or type(error).__name__
 
 
 def mailer(url: str, sender: str | None) -> Mailer:

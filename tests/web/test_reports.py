@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from aiosmtpd.smtp import SMTP
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from campana.core.ids import new_id
 from campana.core.periods import Every
@@ -274,6 +275,24 @@ async def test_a_report_by_mail_is_made_paused_resumed_and_deleted(world: Any, h
     deeds = [one.what for one in await world.db.read(audit.entries, worlds.WORKSPACE) if one.what.startswith("report.")]
     assert deeds == ["report.deleted", "report.resumed", "report.paused", "report.scheduled"]
     assert "<span data-raw>" not in (await asking(world, "owner").get("/settings/audit")).text
+
+
+async def test_the_page_says_what_became_of_a_letter_in_the_words_of_the_server(world: Any, http: httpx.AsyncClient) -> None:
+    await post(http, "/reports/mails", **INSIDE)
+    trouble, some = report_mails.Trouble, {"left": ("ana@example.com",), "refused": {"bo@example.com": "550 No such mailbox"}}
+    told = [
+        (trouble(report_mails.REFUSED, worlds.NINE, "451 Busy."), "it is tried again for a day, in the end once an hour."),
+        (trouble(report_mails.REJECTED, worlds.NINE, "554 Too big."), "is not sent again; the next one goes out as planned."),
+        (trouble(report_mails.GIVEN_UP, worlds.NINE, "451 Busy."), "was tried for a day and is not sent any more"),
+        (trouble(report_mails.PARTLY, worlds.NINE, **some), "has not taken it yet for ana@example.com; for them"),
+        (trouble(report_mails.PARTLY, worlds.NINE, **some), "refused these addresses: bo@example.com (550 No such mailbox)."),
+    ]
+    for one, said in told:
+        stored = msgspec.json.encode(one).decode()
+        await world.db.run(lambda c, stored=stored: c.execute(update(schema.report_mail).values(trouble=stored)))
+        page = text_of((await http.get("/reports/mails")).text)
+        assert said in page
+        assert one.words in page
 
 
 async def test_only_an_admin_sends_a_report_out_of_the_workspace(world: Any, http: httpx.AsyncClient) -> None:

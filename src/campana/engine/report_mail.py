@@ -1,11 +1,13 @@
 """Reports that are due by e-mail are sent: each due time at most once, by whichever pump takes it.
 
 A mail server cannot be asked whether it took a letter. So it goes like a message of a campaign: nobody twice. Until the server
-has agreed to everything but the letter itself, nothing has left the house, and whatever goes wrong is tried again, after a few
-minutes at first and once an hour in the end. Then the row says that the letter is handed over, and only then it is. The next due time comes when the server has
-answered. When its answer is lost, or the process dies in between, nobody knows; the letter is not sent again, and the page says
-so beside a button that sends it: its readers see at once whether they have it, and a Message-ID made of the report and the due
-time shows them a repeat. To send it again blindly would tell a whole list of people the same thing twice.
+has agreed to everything but the letter itself, nothing has left the house. What a server refuses for now (a reply of 4xx, or no
+reply at all) is tried again after a pause that grows to an hour, for a day; what it refuses for good (5xx) is not tried again.
+When it takes the letter for some readers only, the others alone get another try. Then the row says that the letter is handed
+over, and only then it is. The next due time comes when the server has answered. When its answer is lost, or the process dies in
+between, nobody knows; the letter is not sent again, and the page says so beside a button that sends it: its readers see at once
+whether they have it, and a Message-ID made of the report and the due time shows them a repeat. To send it again blindly would
+tell a whole list of people the same thing twice.
 
 A pump that was away over several due times sends the latest only: the figures of all others are on the page of reports.
 """
@@ -30,7 +32,7 @@ from campana.store.report_mails import BROKEN, ENOUGH, GIVEN_UP, PARTLY, REFUSED
 LOOK_SECONDS = 5.0
 LEASE = 3 * MINUTE  # longer than any server is waited for
 HAND_OVER_SECONDS = 120.0
-AGAIN, LONGEST = 5 * MINUTE, 60 * MINUTE
+AGAIN, LONGEST_PAUSE, TRIED_FOR = 5 * MINUTE, HOUR, DAY
 
 log = structlog.get_logger("campana.report_mail")
 Compose = Callable[[ReportMail, int], Awaitable[Letter]]  # the letter of a report for a due time
@@ -39,11 +41,6 @@ Compose = Callable[[ReportMail, int], Awaitable[Letter]]  # the letter of a repo
 def name_of(mail_id: Id, due: int) -> str:
     """The first half of the Message-ID of a report's letter."""
     return f"report-{mail_id.hex()}-{due // 1_000_000}"
-
-
-def rest(late: int) -> int:
-    """Until a letter is tried again that is so late already: as long again, within bounds. Microseconds."""
-    return min(max(AGAIN, late), LONGEST)
 
 
 async def keep_mailing(house: House, mailer: Mailer, compose: Compose) -> None:
@@ -77,6 +74,9 @@ async def _send(house: House, mailer: Mailer, compose: Compose, mail: ReportMail
     now, run = house.clock.now(), house.db.run
     due = last_due(mail.every, mail.at, mail.zone, mail.next_at, now)
     to, known, begun = mail.readers(due), mail.so_far(due), False
+    if not to:  # whoever was still to get it is no reader any more
+        await run(report_mails.not_taken, mail, token, now, replace(known, kind=PARTLY, left=()), None)
+        return 0
 
     async def hand_over() -> bool:
         nonlocal begun
@@ -90,7 +90,7 @@ async def _send(house: House, mailer: Mailer, compose: Compose, mail: ReportMail
     except StoreAway:
         raise
     except EnoughToday as error:
-        await run(report_mails.not_taken, mail, token, now, replace(known, kind=ENOUGH), error.until - now)
+        await run(report_mails.not_taken, mail, token, now, replace(known, kind=ENOUGH, since=0), error.until - now)
         return 0
     except Exception as error:
         if isinstance(error, MailUncertain) or (begun and not isinstance(error, MailTrouble)):
@@ -134,8 +134,7 @@ def _trouble(error: Exception, known: Trouble, to: tuple[str, ...], now: int) ->
         log.error("report_mail_broken", exc_info=error)
         words = type(error).__name__
     said = Refusal(words, isinstance(error, MailTrouble) and error.forever)
-    trouble = weigh(known, to, refused or dict.fromkeys(to, said), now, words)
-    assert trouble is not None, "somebody is always refused here"
+    trouble = weigh(known, to, refused or dict.fromkeys(to, said), now, words) or known
     if not isinstance(error, MailTrouble | TimeoutError) and trouble.left:
         trouble = replace(trouble, kind=BROKEN)
     return trouble, pause_after(trouble, now) if trouble.left else None

@@ -2,6 +2,8 @@
 
 A pump takes a due row by a token and a lease. Right before the mail server is handed the letter, the row says that this begins
 (`HANDED`); what is found like that after its lease was perhaps sent. See engine.report_mail for what follows.
+
+What became of a letter so far is its `Trouble`: a letter that some have goes on to those alone whom the server put off.
 """
 
 from __future__ import annotations
@@ -16,21 +18,26 @@ from sqlalchemy import Connection, case, delete, func, insert, or_, select, upda
 from campana.core.access import email_key
 from campana.core.durations import DAY
 from campana.core.ids import Id, new_id
-from campana.core.periods import Every
+from campana.core.periods import Every, next_due
 from campana.store.dialect import in_turn, lease_clock, locked
 from campana.store.schema import report_mail, throttle
 
 MOST = 50  # of one workspace
 LETTERS_A_DAY = 100  # of one workspace, one to each address; the day is that of UTC
-HANDED, UNKNOWN, REFUSED, PARTLY, BROKEN, ENOUGH = "handed", "unknown", "refused", "partly", "broken", "enough"
+HANDED, UNKNOWN, PARTLY, BROKEN, ENOUGH = "handed", "unknown", "partly", "broken", "enough"
+REFUSED, REJECTED, GIVEN_UP = "refused", "rejected", "given_up"  # for now; for good; for as long as it was tried
 
 
-class Trouble(msgspec.Struct, frozen=True):
-    """What is wrong with the mail that was due at `due`: `words` are the server's own, or addresses."""
+class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong with the mail that was due at `due`, and what is known of it: `words` are the server's own."""
 
     kind: str
     due: int
     words: str = ""
+    since: int = 0  # when it was not taken for the first time
+    sent: bool = False  # some have it
+    left: tuple[str, ...] = ()  # whom it still has to go to; empty: everybody
+    refused: dict[str, str] = {}  # who does not get it: address -> the server's words
 
 
 class TooMany(Exception):
@@ -68,6 +75,15 @@ class ReportMail:
     def handed_over(self) -> bool:
         """Whether the letter that is due now was perhaps taken by the server already."""
         return self.trouble is not None and self.trouble.kind == HANDED and self.trouble.due == self.next_at
+
+    def so_far(self, due: int) -> Trouble:
+        """What is known of the letter of `due`."""
+        return self.trouble if self.trouble is not None and self.trouble.due == due else Trouble(REFUSED, due)
+
+    def readers(self, due: int) -> tuple[str, ...]:
+        """Whom the letter of `due` still has to go to."""
+        left = self.so_far(due).left
+        return tuple(one for one in self.addresses if one in left) if left else self.addresses
 
 
 M = report_mail.c
@@ -197,39 +213,58 @@ def claim(c: Connection, token: Id, now: int, lease: int) -> ReportMail | None:
 def hand_over(c: Connection, mail: ReportMail, token: Id, due: int, now: int, lease: int) -> bool:
     """The letter of `due` is handed to the server now. False when the row is not in these hands any more, or is for
     others than this letter: nothing is sent. Raises EnoughToday."""
-    values = {"next_at": due, "trouble": _encoded(Trouble(HANDED, due)), "lease_until": lease_clock(now) + lease}
+    values = {"next_at": due, "trouble": _stored(_as(mail, due, HANDED)), "lease_until": lease_clock(now) + lease}
     ours = (M.id == mail.id, M.token == token, M.active, M.addresses == _listed(mail.addresses))
     if c.execute(update(report_mail).where(*ours).values(**values)).rowcount != 1:
         return False
-    spend(c, mail.workspace_id, len(mail.addresses), now)
+    spend(c, mail.workspace_id, len(mail.readers(due)), now)
     return True
 
 
-def taken(c: Connection, mail: ReportMail, due: int, next_at: int, now: int, refused: Sequence[str]) -> None:
-    """The server took it; whoever holds the row by now, that is true."""
-    trouble = _encoded(Trouble(PARTLY, due, ", ".join(refused))) if refused else None
-    values = {"next_at": next_at, "sent_at": now, "trouble": trouble, "token": None, "lease_until": None}
-    told = (_encoded(Trouble(HANDED, due)), _encoded(Trouble(UNKNOWN, due)))
+def taken(c: Connection, mail: ReportMail, due: int, now: int, trouble: Trouble | None, refused: int, pause: int) -> None:
+    """The server took it for all but `refused` readers; whoever holds the row by now, that is true. Those whom `trouble` leaves
+    get their turn after `pause`."""
+    give_back(c, mail.workspace_id, refused)
+    again = trouble is not None and bool(trouble.left)
+    values = _next(c, mail, due, now, pause if again else None) | {"sent_at": now, "trouble": _stored(trouble)}
+    told = (_stored(_as(mail, due, HANDED)), _stored(_as(mail, due, UNKNOWN)))
     c.execute(update(report_mail).where(M.id == mail.id, M.trouble.in_(told)).values(**values))
 
 
-def give_up(c: Connection, mail: ReportMail, token: Id, due: int, next_at: int, words: str = "") -> None:
+def give_up(c: Connection, mail: ReportMail, token: Id, due: int, now: int, words: str = "") -> None:
     """Nobody knows whether the letter of `due` was taken: it is not sent again, and people are told."""
-    values = {"next_at": next_at, "trouble": _encoded(Trouble(UNKNOWN, due, words)), "token": None, "lease_until": None}
+    values = _next(c, mail, due, now, None) | {"trouble": _stored(_as(mail, due, UNKNOWN, words))}
     c.execute(update(report_mail).where(M.id == mail.id, M.token == token).values(**values))
 
 
-def put_off(c: Connection, mail: ReportMail, token: Id, now: int, pause: int, trouble: Trouble, begun: bool = False) -> None:
-    """The letter was surely not taken; it is tried again after `pause`. When it was handed over, it counts for nothing."""
+def not_taken(
+    c: Connection, mail: ReportMail, token: Id, now: int, trouble: Trouble, pause: int | None, begun: bool = False
+) -> None:
+    """The letter was surely not taken. It is tried again after `pause`, or with none never. When it was handed over, it counts
+    for nothing."""
     if begun:
-        give_back(c, mail.workspace_id, len(mail.addresses))
-    values = {"next_at": trouble.due, "trouble": _encoded(trouble), "token": None, "lease_until": lease_clock(now) + pause}
+        give_back(c, mail.workspace_id, len(mail.readers(trouble.due)))
+    values = _next(c, mail, trouble.due, now, pause) | {"trouble": _stored(trouble)}
     c.execute(update(report_mail).where(M.id == mail.id, M.token == token).values(**values))
+
+
+def _next(c: Connection, mail: ReportMail, due: int, now: int, pause: int | None) -> dict[str, Any]:
+    """What a row says of its next turn: the letter of `due` again after `pause`, else the next one by what the row says now."""
+    free: dict[str, Any] = {"token": None, "lease_until": None}
+    if pause is not None:
+        return free | {"next_at": due, "lease_until": lease_clock(now) + pause}
+    row = c.execute(select(M.every, M.at, M.zone).where(M.id == mail.id)).first()
+    return free | {"next_at": next_due(Every(row.every), row.at, row.zone, max(due, now))} if row else free
+
+
+def _as(mail: ReportMail, due: int, kind: str, words: str = "") -> Trouble:
+    """What is known of the letter of `due`, and that it is of this kind now."""
+    return msgspec.structs.replace(mail.so_far(due), kind=kind, words=words)
 
 
 def _listed(addresses: Sequence[str]) -> str:
     return msgspec.json.encode(list(addresses)).decode()
 
 
-def _encoded(trouble: Trouble) -> str:
-    return msgspec.json.encode(trouble).decode()
+def _stored(trouble: Trouble | None) -> str | None:
+    return msgspec.json.encode(trouble).decode() if trouble else None
