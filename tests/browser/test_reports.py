@@ -54,10 +54,10 @@ def fill(world, count: int = 12) -> None:
             assert found is not None
             trouble = report_mails.Trouble(report_mails.REFUSED, now, "The mail server said 451.")
             if number == 1:
-                report_mails.give_up(c, found, found.token or b"", now, now + DAY)
+                report_mails.give_up(c, found, found.token or b"", now, now)
                 report_mails.pause(c, found)
             if number == 2:
-                report_mails.put_off(c, found, found.token or b"", now, MINUTE, trouble)
+                report_mails.not_taken(c, found, found.token or b"", now, trouble, MINUTE)
 
 
 def test_a_period_is_chosen_sorted_saved_and_opened_again(page: Page, world):
@@ -115,6 +115,11 @@ def test_a_mail_is_scheduled_after_a_mistake_and_nothing_typed_is_lost(page: Pag
     page.get_by_role("button", name="Send it from now on").click()
     row = page.get_by_role("row", name="Every morning")
     expect(row).to_contain_text("Tag: december")
+    row.get_by_role("link", name="Edit").click()
+    expect(page.get_by_label("Addresses")).to_have_value("ana@example.com")
+    page.get_by_label("Name", exact=True).fill("Every morning at eight")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(row).to_contain_text("Every morning at eight")
     row.get_by_role("button", name="Pause").click()
     expect(row).to_contain_text("Paused")
     row.get_by_role("button", name="Delete").click()

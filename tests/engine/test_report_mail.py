@@ -344,6 +344,24 @@ async def test_a_letter_is_over_when_its_last_readers_are_none_any_more(world: W
     assert [one.rcpt_tos for one in box[0].mails] == [["ana@example.com"]]
 
 
+async def test_a_corrected_address_gets_what_nobody_has_yet(world: World, box: tuple[Box, Mailer]) -> None:
+    mail_id = await scheduled(world, addresses=["bruno@example.com"])
+    found = await row(world, mail_id)
+    due = found.next_at
+    at(world, due)
+    box[0].busy = {"bruno@example.com"}
+    await send_due(world.house, box[1], letters(world).write)
+    facts = {"name": found.name, "every": Every.WEEK, "at": "09:00", "zone": BERLIN, "language": "en"}
+    now = world.clock.now()
+    assert await world.house.db.run(lambda c: report_mails.edit(c, found, now, addresses=["ana@example.com"], **facts))
+    assert await send_due(world.house, box[1], letters(world).write) == 1
+    assert [one.rcpt_tos for one in box[0].mails] == [["ana@example.com"]]
+    after = await row(world, mail_id)
+    assert (after.trouble, after.next_at) == (None, next_due(Every.WEEK, "09:00", BERLIN, due))
+    await world.house.db.run(report_mails.remove, after)
+    assert not await world.house.db.run(lambda c: report_mails.edit(c, found, now, addresses=["ana@example.com"], **facts))
+
+
 async def test_what_a_server_refuses_for_good_is_not_sent_again(world: World, box: tuple[Box, Mailer]) -> None:
     mail_id = await scheduled(world)
     due = (await row(world, mail_id)).next_at

@@ -19,7 +19,7 @@ from aiosmtpd.smtp import SMTP
 from sqlalchemy import select, update
 
 from campana.core.ids import new_id
-from campana.core.periods import Every
+from campana.core.periods import Every, next_due
 from campana.mail import mailer
 from campana.store import audit, campaigns, counters, report_mails, saved_views, schema
 from campana.store.campaigns import add_run, create
@@ -307,6 +307,32 @@ async def test_only_an_admin_sends_a_report_out_of_the_workspace(world: Any, htt
         assert (await post(admin, "/reports/mails", **mixed)).status_code == 303
 
 
+async def test_a_report_by_mail_is_changed(world: Any, http: httpx.AsyncClient) -> None:
+    async with asking(world, "admin") as admin:
+        await post(admin, "/reports/mails?tag=spring", **FORM, tag="spring")
+    (mail,) = await world.db.read(report_mails.of_workspace, worlds.WORKSPACE)
+    deed = f"/reports/mails/{mail.id.hex()}/edit"
+    page = (await http.get(f"/reports/mails?edit={mail.id.hex()}")).text
+    form = filled(page, deed)
+    assert (form["name"], form["addresses"].split(), form["at"]) == ("Weekly", list(mail.addresses), "08:00")
+    assert "Tag: spring" in text_of(page)
+    assert "<option selected>America/Sao_Paulo</option>" in page
+    zone = {"zone": "America/Sao_Paulo"}
+    wrong = await http.post(deed, data=filled(page, deed, name="Daily", addresses="bruno"))
+    assert (wrong.status_code, filled(wrong.text, deed)["name"]) == (422, "Daily")
+    outside = await http.post(deed, data=filled(page, deed, addresses="ana@example.com stranger@example.com", **zone))
+    assert "Nobody in this workspace has these addresses: stranger@example.com." in text_of(outside.text)
+    good = filled(page, deed, name="Daily", every="day", at="09:30", addresses="ana@example.com viewer@example.com", **zone)
+    assert (await http.post(deed, data=good)).headers["location"] == "/reports/mails?said=changed"
+    (after,) = await world.db.read(report_mails.of_workspace, worlds.WORKSPACE)
+    assert (after.name, after.every, after.at, after.query) == ("Daily", Every.DAY, "09:30", mail.query)
+    assert after.addresses == ("ana@example.com", "viewer@example.com")
+    assert after.next_at == next_due(Every.DAY, "09:30", after.zone, world.console().clock.now())
+    assert (await world.db.read(audit.entries, worlds.WORKSPACE))[0].what == "report.changed"
+    assert "<span data-raw>" not in (await asking(world, "owner").get("/settings/audit")).text
+    assert (await http.get(f"/reports/mails?edit={new_id(1).hex()}")).status_code == 404
+
+
 async def test_a_campaign_of_another_workspace_is_not_named(world: Any, http: httpx.AsyncClient) -> None:
     theirs = await world.db.run(campaigns.create, worlds.ELSEWHERE, "Secret offer", "one-time", "{}", [], worlds.NINE)
     for page in ("/reports/mails", "/reports"):
@@ -320,7 +346,7 @@ async def test_reports_by_mail_of_another_workspace_are_not_there(world: Any, ht
             c, worlds.ELSEWHERE, None, worlds.NINE, **facts, addresses=["x@example.com"], next_at=worlds.NINE
         )
     )
-    for deed in ("pause", "resume", "delete", "now"):
+    for deed in ("pause", "resume", "delete", "now", "edit"):
         assert (await post(http, f"/reports/mails/{theirs.hex()}/{deed}")).status_code == 404
     assert "Theirs" not in (await http.get("/reports/mails")).text
 

@@ -94,7 +94,7 @@ ROW = select(
 
 
 def _of(row: Any) -> ReportMail:
-    facts = dict(row._mapping)
+    facts = {name: row._mapping[name] for name in ReportMail.__slots__}
     facts["every"] = Every(row.every)
     facts["addresses"] = tuple(msgspec.json.decode(row.addresses, type=list[str]))
     facts["trouble"] = msgspec.json.decode(row.trouble, type=Trouble) if row.trouble else None
@@ -137,6 +137,29 @@ def add(
     facts |= {"addresses": _listed(addresses), "owner_id": owner_id, "created_at": now}
     c.execute(insert(report_mail).values(id=mail_id, workspace_id=workspace_id, **facts))
     return mail_id
+
+
+def edit(c: Connection, mail: ReportMail, now: int, **facts: Any) -> bool:
+    """It is called, timed and sent as these facts say (those of `add`); False when it is gone meanwhile.
+
+    What is due already goes out all the same: to its readers of now when nobody has it yet, else to those that are left. One
+    that had no readers stays paused.
+    """
+    row = c.execute(locked(ROW.add_columns(M.lease_until).where(M.id == mail.id), report_mail)).first()
+    if row is None:
+        return False
+    found = _of(row)
+    values = facts | {"addresses": _listed(facts["addresses"])}
+    if found.next_at > now:
+        values["next_at"] = next_due(facts["every"], facts["at"], facts["zone"], now)
+    elif found.token is None:
+        values["lease_until"] = None  # it is tried at once: perhaps what stood in the way was mended
+    if (told := found.trouble) is not None and told.kind not in (HANDED, UNKNOWN):
+        kept = {one: words for one, words in told.refused.items() if told.sent and one in facts["addresses"]}
+        told = msgspec.structs.replace(told, left=told.left if told.sent else (), refused=kept)
+        values["trouble"] = _stored(told if told.left or told.refused or told.words or told.kind == ENOUGH else None)
+    c.execute(update(report_mail).where(M.id == mail.id).values(**values))
+    return True
 
 
 def forget_reader(c: Connection, workspace_id: Id, email: str) -> list[ReportMail]:

@@ -133,6 +133,7 @@ ROUTES = (
     reports.report_csv,
     report_mails.mails_page,
     report_mails.add_mail,
+    report_mails.edit_mail,
     report_mails.pause_mail,
     report_mails.resume_mail,
     report_mails.delete_mail,

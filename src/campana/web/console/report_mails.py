@@ -74,9 +74,10 @@ async def _page(
     said: str = "",
     trouble: str = "",
     enough_until: int = 0,
+    edited: ReportMail | None = None,
 ) -> Response[Any]:
     console, visitor = Desk.of(request).console, Visitor.of(request)
-    wanted = Wanted.of(given)
+    wanted = query_of(edited.query) if edited else Wanted.of(given)
 
     def look(c: Connection) -> tuple[list[ReportMail], list[workspaces.Member], dict[str, str]]:
         mails = report_mails.of_workspace(c, visitor.workspace_id)
@@ -94,6 +95,7 @@ async def _page(
         names=names,
         wanted=wanted,
         given=given,
+        edited=edited,
         errors=filled.errors if filled else {},
         wrong=", ".join(filled.wrong_addresses) if filled else "",
         zones=zones(),
@@ -115,6 +117,8 @@ async def mails_page(request: AnyRequest) -> Response[Any]:
     if answer := preference(request):
         return answer
     asked, visitor = request.query_params, Visitor.of(request)
+    if "edit" in asked:
+        return await _page(request, _given(edited := await _known(request, asked["edit"])), edited=edited)
     given = {"every": "week", "at": "08:00", "zone": visitor.zone, "language": language_of(request)}
     given |= {"addresses": visitor.email, **Wanted.of(asked).filters}
     return await _page(request, given, said=asked.get("said", ""))
@@ -127,39 +131,72 @@ async def add_mail(request: AnyRequest) -> Response[Any]:
     filled = read(await typed(request))
     if filled.errors:
         return await _page(request, filled.given, filled)
-    given, now = filled.given, console.clock.now()
-    every, at, zone = Every(given["every"]), given["at"][:5], given["zone"]
-    query = replace(Wanted.of(given), period="30", sort="started", up=False).query
+    now, facts = console.clock.now(), _facts(filled)
+    query = replace(Wanted.of(filled.given), period="30", sort="started", up=False).query
 
     def add(c: Connection) -> tuple[str, ...]:
         if outside := () if visitor.may(Permission.ADMIN) else _outside(c, visitor.workspace_id, filled.addresses):
             return outside
-        mail_id = report_mails.add(
-            c,
-            visitor.workspace_id,
-            visitor.user_id,
-            now,
-            name=given["name"],
-            query=query,
-            every=every,
-            at=at,
-            zone=zone,
-            language=given["language"],
-            addresses=filled.addresses,
-            next_at=next_due(every, at, zone, now),
-        )
-        details = {"every": every.value, "at": f"{at} {zone}", "recipients": ", ".join(filled.addresses)}
-        noting(request, "report.scheduled", given["name"], mail_id, details)(c)
+        due = next_due(facts["every"], facts["at"], facts["zone"], now)
+        mail_id = report_mails.add(c, visitor.workspace_id, visitor.user_id, now, query=query, next_at=due, **facts)
+        noting(request, "report.scheduled", facts["name"], mail_id, _noted(facts))(c)
         return ()
 
     try:
         outside = await console.write(add)
     except TooMany:
-        return await _page(request, given, replace(filled, errors={"name": "many"}))
+        return await _page(request, filled.given, replace(filled, errors={"name": "many"}))
     if outside:
-        told = replace(filled, wrong_addresses=outside[:5], errors={"addresses": "addresses_outside"})
-        return await _page(request, given, told)
+        return await _page(request, filled.given, _strangers(filled, outside))
     return Redirect(f"{HERE}?said=added", status_code=303)
+
+
+@post(HERE + "/{mail:str}/edit", needs=Permission.EDIT, include_in_schema=False)
+async def edit_mail(request: AnyRequest, mail: FromPath[str]) -> Response[Any]:
+    """One goes out as the form says from now on; what it looks at stays."""
+    console, visitor, found = Desk.of(request).console, Visitor.of(request), await _known(request, mail)
+    filled = read(await typed(request))
+    if filled.errors:
+        return await _page(request, filled.given, filled, edited=found)
+    facts = _facts(filled)
+    known = {email_key(one) for one in found.addresses}
+    new = tuple(one for one in filled.addresses if email_key(one) not in known)  # those before were an admin's to choose
+
+    def edit(c: Connection) -> tuple[str, ...]:
+        if outside := () if visitor.may(Permission.ADMIN) else _outside(c, visitor.workspace_id, new):
+            return outside
+        if not report_mails.edit(c, found, console.clock.now(), **facts):
+            raise NotFoundException
+        noting(request, "report.changed", facts["name"], found.id, _noted(facts))(c)
+        return ()
+
+    if outside := await console.write(edit):
+        return await _page(request, filled.given, _strangers(filled, outside), edited=found)
+    return Redirect(f"{HERE}?said=changed", status_code=303)
+
+
+def _given(mail: ReportMail) -> dict[str, str]:
+    """The form that would make this report."""
+    given = {"name": mail.name, "every": mail.every.value, "at": mail.at, "zone": mail.zone, "language": mail.language}
+    return given | {"addresses": "\n".join(mail.addresses)}
+
+
+def _facts(filled: Filled) -> dict[str, Any]:
+    """What a form without errors says of a report."""
+    given = filled.given
+    facts = {"name": given["name"], "every": Every(given["every"]), "at": given["at"][:5], "zone": given["zone"]}
+    return facts | {"language": given["language"], "addresses": filled.addresses}
+
+
+def _noted(facts: dict[str, Any]) -> dict[str, Any]:
+    """What the audit log keeps of them."""
+    at = f"{facts['at']} {facts['zone']}"
+    return {"every": facts["every"].value, "at": at, "recipients": ", ".join(facts["addresses"])}
+
+
+def _strangers(filled: Filled, outside: tuple[str, ...]) -> Filled:
+    """The form, with what is wrong with these addresses."""
+    return replace(filled, wrong_addresses=outside[:5], errors={"addresses": "addresses_outside"})
 
 
 def _outside(c: Connection, workspace_id: Id, addresses: tuple[str, ...]) -> tuple[str, ...]:
