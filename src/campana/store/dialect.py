@@ -20,6 +20,7 @@ from sqlalchemy import (
     Select,
     Table,
     TableClause,
+    Text,
     column,
     func,
     select,
@@ -138,7 +139,8 @@ def in_parts(values: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
 
 def given(*columns: Column[Any]) -> TableClause:
     """The rows that a statement is run for, as a table to join with: its columns are called like those of `columns`."""
-    return table("given", *(column(one.name, one.type) for one in columns))
+    plain = ((one.name, Text() if isinstance(one.type, Text) else one.type) for one in columns)  # an array has no collation
+    return table("given", *(column(name, its) for name, its in plain))
 
 
 @dataclass(frozen=True)

@@ -282,12 +282,10 @@ def _by_address(c: Connection, head: Head, wanted: Wanted, after: str, limit: in
 
 
 def _first_addresses(c: Connection, kind: str, begins: str, contact_ids: Sequence[Id]) -> dict[Id, str]:
-    """Under which address each contact is shown, who may have several that begin so. Compared here too: where the database
-    sorts as a language does, other addresses lie between."""
+    """Under which address each contact is shown, who may have several that begin so."""
     value = address.c.value
     where = (address.c.contact_id.in_(contact_ids), address.c.kind == kind, value >= begins, value < begins + HIGHEST)
     first: dict[Id, str] = {}
     for row in c.execute(select(address.c.contact_id, value).where(*where).order_by(value)):
-        if row.value.startswith(begins):
-            first.setdefault(row.contact_id, row.value)
+        first.setdefault(row.contact_id, row.value)
     return first

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer
+from sqlalchemy import BigInteger, Integer, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import UserDefinedType
 
 Micros = BigInteger  # UTC microseconds
 Count = BigInteger
+BySigns = Text().with_variant(Text(collation="C"), "postgresql")  # compared sign by sign, whatever language the server sorts in
 RowNumber = BigInteger().with_variant(Integer, "sqlite")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, Text
 
 from campana.store.schema.base import an_id, metadata, of_workspace
-from campana.store.types import IdType, Micros
+from campana.store.types import BySigns, IdType, Micros
 
 contact = Table("contact", metadata, an_id(), of_workspace(), Column("created_at", Micros, nullable=False))
 
@@ -14,7 +14,7 @@ address = Table(
     metadata,
     of_workspace(),
     Column("kind", Text, nullable=False),  # phone, email, wa_id, user_id
-    Column("value", Text, nullable=False),
+    Column("value", BySigns, nullable=False),
     Column("contact_id", IdType, nullable=False),
     PrimaryKeyConstraint("workspace_id", "kind", "value"),
     Index("address_contact", "contact_id"),
@@ -35,7 +35,7 @@ suppression = Table(
     "suppression",
     metadata,
     of_workspace(),
-    Column("value", Text, nullable=False),  # the address, normalised
+    Column("value", BySigns, nullable=False),  # the address, normalised
     Column("medium", Text, nullable=False),  # as channels call it, or all
     Column("at", Micros, nullable=False),
     Column("renewed_at", Micros, nullable=False),  # when the wish was last told: what was written before does not lift it

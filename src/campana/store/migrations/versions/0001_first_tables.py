@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from campana.store.types import IdType, Packed
+from campana.store.types import BySigns, IdType, Packed
 
 revision = "0001"
 down_revision = None
@@ -18,7 +18,7 @@ def upgrade() -> None:
         "address",
         sa.Column("workspace_id", IdType(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("value", BySigns, nullable=False),
         sa.Column("contact_id", IdType(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "kind", "value", name=op.f("address_pkey")),
     )
@@ -411,7 +411,7 @@ def upgrade() -> None:
     op.create_table(
         "suppression",
         sa.Column("workspace_id", IdType(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("value", BySigns, nullable=False),
         sa.Column("medium", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("renewed_at", sa.BigInteger(), nullable=False),
