@@ -11,7 +11,7 @@ from campana.core.ids import Id
 from campana.core.journey import Decision, Event, Happening, Journey, Outcome, Shape, Stage, advance
 from campana.core.message import ARRIVED, NOT_DELIVERED, Status
 from campana.store import messages, recipients
-from campana.store.counters import Tally
+from campana.store.counters import Tally, fail_key
 from campana.store.messages import MessageRow, News
 from campana.store.recipients import Person
 
@@ -93,7 +93,7 @@ class Changes:
                 self.tally.add(run_id, f"step:{step}:{key}")
         if one.status in NOT_DELIVERED and not failed:
             self.tally.add(run_id, f"step:{step}:failed")
-            self.tally.add(run_id, f"fail:{channel}:{one.code}")
+            self.tally.add(run_id, fail_key(channel, one.code))
         if failed and one.status in ARRIVED:
             self.tally.add(run_id, f"step:{step}:failed", -1)
         self.failed[one.id] = one.status in NOT_DELIVERED

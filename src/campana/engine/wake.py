@@ -68,7 +68,7 @@ def _batch(c: Connection, run: RunRow) -> int:
     """How many people of a run are enrolled next: while the first ones are watched, no others."""
     if run.watch is None or run.status == "ended":
         return ENROL
-    enrolled = careful.enrolled(counters.figures(c, [run.id])[run.id])
+    enrolled = careful.enrolled(counters.figures_named(c, [run.id], counters.OUTCOMES)[run.id])
     room = careful.read_watch(run.watch).room(enrolled)
     return ENROL if room is None or enrolled >= run.offered else min(ENROL, room)
 
@@ -136,7 +136,7 @@ def finish_runs(c: Connection, now: int) -> list[Id]:
     """Runs whose people have all completed their journey are sent, paused ones too: there is nothing to go on with."""
     ended = []
     candidates = [run for run in campaigns.runs_with_status(c, LIVE) if run.enrolled]
-    figures = counters.figures(c, [run.id for run in candidates]) if candidates else {}
+    figures = counters.figures_named(c, [run.id for run in candidates], ("outcome:waiting", "outcome:sending"))
     for run in candidates:
         counts = figures[run.id]
         idle = counts["outcome:waiting"] + counts["outcome:sending"] == 0

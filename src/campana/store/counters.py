@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, func, select, union_all
 
 from campana.core.ids import Id
+from campana.core.journey import Outcome
 from campana.store.dialect import in_parts, insert_many, upsert
 from campana.store.schema import counter, counter_delta
 
+OUTCOMES = tuple(f"outcome:{one}" for one in Outcome)  # each of the people enrolled has one
+FAIL = "fail:"  # and channel:code
 MINUTE, QUARTER = "minute:", "quarter:"  # and a number: minutes since 1970, and quarters of an hour
+
+
+def fail_key(channel: str, code: str | None) -> str:
+    """The name under which messages of a channel are counted that failed with a code."""
+    return f"{FAIL}{channel}:{code}"
+
+
+def failures(counts: Mapping[str, int]) -> dict[tuple[str, str], int]:
+    """How many messages failed, by (channel, code)."""
+    told = ((key.removeprefix(FAIL).split(":", 1), n) for key, n in counts.items() if key.startswith(FAIL) and n > 0)
+    return {(channel, code): n for (channel, code), n in told}
 
 
 class Tally:

@@ -80,12 +80,8 @@ def source(c: Connection, workspace_id: Id, campaign_id: Id) -> Source | None:
     run = campaigns.latest_run(c, campaign_id) if name is not None else None
     if name is None or run is None or run.audience_id is None:
         return None
-    counts = counters.figures(c, [run.id])[run.id]
-    codes = {}
-    for key, n in counts.items():
-        if key.startswith("fail:") and n > 0:
-            _, channel, code = key.split(":", 2)
-            codes[channel, code] = n
+    counts = counters.figures_but_minutes(c, run.id)
+    codes = counters.failures(counts)
     told = outcomes(counts, run.offered)
     why = reasons(c, run.id) if told.get(Outcome.UNREACHED, 0) <= LOOKED else None
     return Source(campaign_id, name, run, told, codes, why)

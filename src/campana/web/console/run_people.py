@@ -168,7 +168,7 @@ def _is_there(c: Connection, workspace_id: Id, campaign_id: Id) -> bool:
 
 def look(c: Connection, head: Head, wanted: Wanted, after: str) -> tuple[Page, Mapping[str, int]]:
     """A page of people, and how many have each outcome."""
-    counts = counters.figures(c, [head.run.id])[head.run.id]
+    counts = counters.figures_named(c, [head.run.id], counters.OUTCOMES)[head.run.id]
     return people.page(c, head, wanted, after, PAGE), store_progress.outcomes(counts, head.run.offered)
 
 
