@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, and_, exists, select, update
 
 from campana.core.ids import Id
@@ -16,6 +15,7 @@ from campana.store import audit
 from campana.store.campaigns import LIVE, tags_of
 from campana.store.counters import figures_named
 from campana.store.drafts import Author
+from campana.store.outlines import outline
 from campana.store.schema import audience, campaign, run, user
 
 SENT, DELIVERED = "people:sent", "people:delivered"
@@ -48,17 +48,6 @@ class CampaignLine:
     archived_at: int | None = None
 
 
-class _Step(msgspec.Struct):
-    channel: str
-
-
-class _Plan(msgspec.Struct):
-    steps: tuple[_Step, ...] = ()
-    zone: str = ""
-
-
-PLAN = msgspec.json.Decoder(_Plan)  # of a plan, which may be long, only what a line shows
-NO_PLAN = _Plan()
 _runs = run.alias("runs")
 LATEST = select(_runs.c.id).where(_runs.c.campaign_id == campaign.c.id).order_by(_runs.c.id.desc()).limit(1)
 LINE = (
@@ -99,7 +88,7 @@ def campaigns(c: Connection, workspace_id: Id, limit: int = 200, archived: bool 
 
 def line_of(row: Any, counts: Counter[str], tags: Sequence[str]) -> CampaignLine:
     """The line that a row of LINE and the figures of its run make."""
-    plan = PLAN.decode(row.plan) if row.plan else NO_PLAN
+    plan = outline(row.plan)
     return CampaignLine(
         campaign_id=row.campaign_id,
         run_id=row.run_id,

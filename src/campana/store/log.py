@@ -18,6 +18,7 @@ from campana.core.ids import Id, first_id, id_of
 from campana.core.message import NOT_DELIVERED, Status
 from campana.store import messages, recipients
 from campana.store.messages import MessageRow
+from campana.store.outlines import outline
 from campana.store.people import Head, head_of_run
 from campana.store.recipients import Person
 from campana.store.schema import address, campaign, exchange, integration, message, recipient, run, sender
@@ -87,15 +88,6 @@ class Page:
     began_since: int | None = None  # not all was looked through: only the runs that began at this moment or later
 
 
-class _Step(msgspec.Struct):
-    kind: str
-
-
-class _Plan(msgspec.Struct):
-    steps: tuple[_Step, ...] = ()
-
-
-PLAN = msgspec.json.Decoder(_Plan)
 COLUMNS = msgspec.json.Decoder(list[str])
 ROW = messages.ROW.add_columns(M.words, M.workspace_id)
 
@@ -292,7 +284,7 @@ def _lines(c: Connection, rows: Sequence[Any]) -> list[Line]:
         known[one.id] = (
             one.campaign_id,
             one.name,
-            [step.kind for step in PLAN.decode(one.plan).steps],
+            [step.kind for step in outline(one.plan).steps],
             COLUMNS.decode(one.columns),
         )
     found = []

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-import msgspec
 from sqlalchemy import Boolean, Column, Connection, Integer, Select, Table, and_, func, or_, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
@@ -17,8 +16,9 @@ from sqlalchemy.sql.expression import FunctionElement
 from campana.core.ids import Id
 from campana.core.journey import Outcome
 from campana.core.periods import MICROS, Period, midnight
-from campana.store.counters import MINUTE, QUARTER
+from campana.store.counters import MINUTE, QUARTER, failures
 from campana.store.dialect import SetStatement, given
+from campana.store.outlines import outline
 from campana.store.progress import outcomes
 from campana.store.schema import campaign, campaign_tag, counter, counter_delta, run
 
@@ -135,17 +135,6 @@ class _Run:
     people: int
 
 
-class _Step(msgspec.Struct):
-    channel: str
-
-
-class _Plan(msgspec.Struct):
-    steps: tuple[_Step, ...] = ()
-
-
-PLAN = msgspec.json.Decoder(_Plan)
-
-
 def report(c: Connection, workspace_id: Id, period: Period, zone: str, chosen: Chosen = Chosen()) -> Report:
     """What the runs of a workspace came to that started in a period, as its zone counts days."""
     known, partial = _started(c, workspace_id, period, zone)
@@ -192,7 +181,7 @@ def _started(c: Connection, workspace_id: Id, period: Period, zone: str, chosen:
 
 
 def _channels_of(plan: str) -> tuple[str, ...]:
-    return tuple(step.channel for step in PLAN.decode(plan).steps)
+    return tuple(step.channel for step in outline(plan).steps)
 
 
 def _on(runs: list[_Run], channel: str) -> list[_Run]:
@@ -278,12 +267,8 @@ def _channels(figures: _Figures, only: str) -> list[ChannelSums]:
 
 
 def _failures(figures: _Figures, only: str) -> list[FailureSum]:
-    found = []
-    for key, n in figures.total.items():
-        if key.startswith("fail:") and n > 0:
-            _, channel, code = key.split(":", 2)
-            if not only or channel == only:
-                found.append(FailureSum(channel, code, n))
+    told = failures(figures.total).items()
+    found = [FailureSum(channel, code, n) for (channel, code), n in told if not only or channel == only]
     return sorted(found, key=lambda line: (-line.count, line.channel, line.code))
 
 
