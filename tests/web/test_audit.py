@@ -17,9 +17,12 @@ from campana.web.console import i18n
 from tests.web.doorstep import EDITOR, House, worlds
 
 SOURCES = Path(__file__).parents[2] / "src/campana"
-DEED = re.compile(r'"((?:audience|campaign|integration|optout|person|sender|template|user|workspace)\.[a-z_]+)"')
+KINDS = ("audience", "campaign", "integration", "optout", "person", "report", "sender", "template", "user", "view", "workspace")
+DEED = re.compile(rf'"((?:{"|".join(KINDS)})\.[a-z_]+)"')
+NOTED = re.compile(r'\b(?:noting|note)\([^"\n]*"([a-z]+)\.[a-z_]+"')
 AT = 1_796_117_400_000_000  # 2026-12-01 09:30 UTC
 SENDER = {"address": "+15017122661", "rate": 1.5, "daily_limit": 2000, "weight": "messages"}
+REPORT = {"every": "week", "at": "08:00 America/Lima", "recipients": "ana@example.com"}
 # What the code notes about each deed; a new deed, or a new detail of one, stands here and has its sentence in _deeds.html.
 DETAILS: dict[str, dict[str, Any]] = {
     "campaign.made": {},
@@ -68,6 +71,17 @@ DETAILS: dict[str, dict[str, Any]] = {
     "user.second_factor_removed": {},
     "user.recovery_codes_made": {},
     "user.recovery_code_used": {"left": 9},
+    "report.exported": {"channel": "twilio_sms", "tag": "spring"},
+    "report.scheduled": REPORT,
+    "report.changed": REPORT,
+    "report.paused": {},
+    "report.resumed": {},
+    "report.reader_removed": {"recipients": "ana@example.com"},
+    "report.deleted": {},
+    "report.sent": {},
+    "view.kept": {},
+    "view.renamed": {"before": "November"},
+    "view.deleted": {},
     "workspace.made": {},
     "workspace.stopped": {"campaigns": 3},
     "workspace.stop_lifted": {"campaigns": 1},
@@ -80,9 +94,13 @@ DETAILS: dict[str, dict[str, Any]] = {
 }
 
 
+def the_sources() -> str:
+    return "".join(path.read_text("utf-8") for path in SOURCES.rglob("*.py") if "schema" not in path.parts)
+
+
 def deeds() -> set[str]:
     """Every word that the sources can note."""
-    sources = "".join(path.read_text("utf-8") for path in SOURCES.rglob("*.py") if "schema" not in path.parts)
+    sources = the_sources()
     return {found for found in DEED.findall(sources) if not found.endswith((".id", ".html"))}
 
 
@@ -95,6 +113,12 @@ def told(language: str, what: str, details: dict[str, Any]) -> tuple[str, str]:
 
 def test_the_table_holds_every_deed_of_the_code() -> None:
     assert deeds() - set(DETAILS) == set(), "say in DETAILS what is noted of a new deed, and in _deeds.html how it reads"
+
+
+def test_no_kind_of_deed_is_overlooked() -> None:
+    found = set(NOTED.findall(the_sources()))
+    assert len(found) > 5
+    assert found - set(KINDS) == set(), "name a new kind of deed in KINDS"
 
 
 @pytest.mark.parametrize("what", DETAILS)
