@@ -44,7 +44,8 @@ async def test_one_press_stops_what_is_sent_and_another_lets_it_go_on(studio: St
         page = (await http.get(HERE)).text
         assert "Everything is stopped since" in page
         assert "by Ana." in page
-        await http.post(f"{HERE}/lift", data=filled(page, "/stop/lift", go_on="yes"))
+        answer = await http.post(f"{HERE}/lift", data=filled(page, "/stop/lift", go_on="yes"))
+        assert "Campaigns are sent again." in (await http.get(answer.headers["location"])).text
     await studio.world.play(hours=1)
     assert len(studio.world.accepted()) == 30
     noted = await studio.world.house.db.read(audit.entries, studio.workspace_id)
@@ -56,9 +57,10 @@ async def test_campaigns_stay_paused_unless_they_are_wanted_again(studio: Studio
     await sending(studio.world, "Visits")
     async with studio.as_user() as http:
         await http.post(HERE, data=filled((await http.get(HERE)).text, "/stop"))
-        await http.post(f"{HERE}/lift", data=filled((await http.get(HERE)).text, "/stop/lift"))
-        page = (await http.get(f"{HERE}?done=lifted")).text
-    assert "The stop was lifted" in page
+        answer = await http.post(f"{HERE}/lift", data=filled((await http.get(HERE)).text, "/stop/lift"))
+        page = (await http.get(answer.headers["location"])).text
+    assert "The stop was lifted. The campaigns that it paused stay paused until somebody resumes them." in page
+    assert "Campaigns are sent again" not in page
     before = len(studio.world.accepted())
     await studio.world.play(hours=1)
     assert len(studio.world.accepted()) == before

@@ -55,12 +55,13 @@ async def lift(request: AnyRequest) -> Redirect:
     workspace_id, visitor, console = workspace_of(request), Visitor.of(request), Desk.of(request).console
     go_on = (await request.form()).get("go_on") == "yes"
 
-    def release(c: Connection) -> None:
+    def release(c: Connection) -> bool:
+        paused = campaigns.names_of_live(c, workspace_id, launch.STOPPED)
         resumed = emergency.lift(c, workspace_id, go_on, console.clock.now())
         noting(request, "workspace.stop_lifted", visitor.workspace, workspace_id, {"campaigns": resumed})(c)
+        return bool(paused) and not go_on
 
-    await console.write(release)
-    return _told(request, "lifted")
+    return _told(request, "lifted_paused" if await console.write(release) else "lifted")
 
 
 def _told(request: AnyRequest, done: str) -> Redirect:
