@@ -103,9 +103,9 @@ def figures(of: CampaignLine, minutes: int = 90) -> Progress:
         ),
         minutes=[(NINE // MINUTE + at, 40 + (at * 7) % 31) for at in range(minutes) if at % 11],
         failures=(
-            FailureLine("whatsapp", "131026", "", 302),
-            FailureLine("whatsapp", "131049", "", 88),
-            FailureLine("twilio_sms", "30005", "", 101),
+            FailureLine("whatsapp", "131026", 302),
+            FailureLine("whatsapp", "131049", 88),
+            FailureLine("twilio_sms", "30005", 101),
         ),
         held=(Held(Why.HOURS, "reminders", "active hours", NINE + 22 * 60 * MINUTE, "whatsapp"),),
         forecast=Forecast(Bound.PACE, "+1 202 555 0101", "segments", 3.0, None, NINE + 400 * MINUTE),

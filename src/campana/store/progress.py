@@ -21,7 +21,7 @@ from campana.core.journey import Outcome
 from campana.store import audit, campaigns, recipients, workspaces
 from campana.store.campaign_list import LINE, CampaignLine, line_of
 from campana.store.campaigns import LIVE, RunRow, tags_of
-from campana.store.counters import figures_but_minutes, last_minutes
+from campana.store.counters import failures, figures_but_minutes, last_minutes
 from campana.store.flows import FOR_GOOD
 from campana.store.schema import audience, campaign, flow, integration, message, recipient, run, sender
 from campana.store.workspaces import Stop
@@ -40,7 +40,6 @@ class FailureLine:
 
     channel: str
     code: str
-    words: str
     count: int
 
 
@@ -177,12 +176,8 @@ def _steps(plan: Plan | None, counts: Counter[str], people: int) -> list[StepLin
 
 
 def _failures(counts: Counter[str]) -> list[FailureLine]:
-    found = []
-    for key, n in counts.items():
-        if key.startswith("fail:") and n > 0:
-            _, channel, code = key.split(":", 2)
-            found.append((n, channel, code))
-    return [FailureLine(channel, code, "", n) for n, channel, code in sorted(found, reverse=True)]
+    found = [(n, channel, code) for (channel, code), n in failures(counts).items()]
+    return [FailureLine(channel, code, n) for n, channel, code in sorted(found, reverse=True)]
 
 
 def _held(c: Connection, run_id: Id, now: int) -> list[Held]:
