@@ -29,6 +29,15 @@ def test_lines_are_read_as_numbers_and_addresses_and_what_is_neither_is_told():
     assert typed.medium == "all"  # what is unknown says nothing less than everything
 
 
+async def test_what_is_wrong_with_a_line_is_told_in_the_language_of_the_reader(world):
+    async with client(world) as http:
+        http.cookies.set("lang", "es")
+        answer = await pressed(http, lines="5511223344\nhello", reason="x")
+    assert answer.status_code == 422
+    assert "Falta el código de país. Escríbelo con +." in answer.text
+    assert "is not a phone number" not in answer.text
+
+
 async def test_what_is_added_holds_and_is_in_the_log(world):
     before = await known(world)
     async with client(world, "operator") as http:

@@ -91,3 +91,21 @@ def test_every_kind_and_reason_of_a_row_has_a_word(language: str) -> None:
 
 def kind_of(words: Any, kind: str) -> str:
     return str(words.kind_word(kind)).strip()
+
+
+def refused() -> Iterator[str]:
+    """The sentences by which the console itself refuses something."""
+    for path in (SOURCES / "web" / "console").glob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        named = {ast.unparse(one.targets[0]): one.value for one in ast.walk(tree) if isinstance(one, ast.Assign)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Refused":
+                said = named.get(ast.unparse(node.args[0]), node.args[0])
+                yield from (one.value for one in ast.walk(said) if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_refusal_of_the_console_is_told_in_every_language(language: str) -> None:
+    found, page = set(refused()), i18n.environment(language, "UTC", {}).from_string("{{ gettext(sentence) }}")
+    assert len(found) > 8
+    assert [one for one in found if page.render(sentence=one) == one] == []

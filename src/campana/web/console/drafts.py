@@ -12,6 +12,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from campana.channels.contract import N_
 from campana.core.access import Permission
 from campana.core.draft import Draft
 from campana.core.ids import Id, id_of
@@ -42,7 +43,7 @@ def house_of(request: AnyRequest) -> House:
     """The parts of the wheels; a console without them can show no previews and launch nothing."""
     house = Desk.of(request).console.house
     if house is None:
-        raise Refused("This process does not send, so it cannot look ahead. Open the console of one that does.")
+        raise Refused(N_("This process does not send, so it cannot look ahead. Open the console of one that does."))
     return house
 
 
@@ -143,5 +144,7 @@ async def delete(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
             drafts.remove, workspace_of(request), found.id, author_of(request), desk.console.clock.now()
         )
         if gone is None:
-            raise Refused("This campaign was launched meanwhile, so it cannot be deleted. It can be finished on its own page.")
+            raise Refused(
+                N_("This campaign was launched meanwhile, so it cannot be deleted. It can be finished on its own page.")
+            )
     return Redirect("/campaigns", status_code=303)

@@ -10,6 +10,7 @@ from litestar import MediaType, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from campana.channels.contract import N_
 from campana.core.access import Permission
 from campana.core.draft import Draft
 from campana.core.phones import Phone, parse_phone
@@ -101,7 +102,7 @@ async def _not_a_draft(request: AnyRequest, campaign: str) -> Response[Any]:
     """Somebody launched or deleted it meanwhile."""
     found = await known_draft(request, campaign)
     if isinstance(found, DraftRow):
-        raise Refused("Somebody else changed this campaign at the same moment. Reload the page.")
+        raise Refused(N_("Somebody else changed this campaign at the same moment. Reload the page."))
     if "hx-request" in request.headers:
         return Response("", headers={"HX-Redirect": found.url, "cache-control": "no-store"})
     return found

@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from campana.core.access import Permission
+from campana.core.audience import Issue
 from campana.core.emails import parse_email
 from campana.core.phones import Phone, parse_phone
 from campana.store import audit, suppressions
@@ -34,7 +35,7 @@ class Typed:
     medium: str = ALL
     reason: str = ""
     values: tuple[str, ...] = ()
-    wrong: Mapping[str, str] = field(default_factory=dict)  # line -> what is wrong with it, in words
+    wrong: Mapping[str, Issue] = field(default_factory=dict)  # by line
     many: bool = False  # more lines than are read at once: none was read
 
 
@@ -42,7 +43,7 @@ def read(form: Mapping[str, Any], media: Iterable[str]) -> Typed:
     """The addresses of a form, one a line; what is no address is told with the reason."""
     text, medium = str(form.get("lines", "")), str(form.get("medium", ALL))
     values: dict[str, None] = {}
-    wrong: dict[str, str] = {}
+    wrong: dict[str, Issue] = {}
     lines = [one.strip() for one in text.splitlines() if one.strip()]
     many = len(lines) > MOST
     for line in [] if many else lines:
@@ -52,7 +53,7 @@ def read(form: Mapping[str, Any], media: Iterable[str]) -> Typed:
         elif isinstance(found, Phone):
             values[found.e164] = None
         else:
-            wrong[line] = found.words
+            wrong[line] = Issue("", found.code, found.words)
     known = medium if medium in {ALL, *media} else ALL
     return Typed(text, known, str(form.get("reason", "")).strip()[:500], tuple(values), wrong, many)
 

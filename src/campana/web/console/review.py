@@ -12,6 +12,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
+from campana.channels.contract import N_
 from campana.core.access import Permission
 from campana.core.draft import Draft, FirstPeople, OwnHours, Schedule
 from campana.core.hours import DAY_NAMES, zones
@@ -80,7 +81,7 @@ async def launch(request: AnyRequest, campaign: FromPath[str]) -> Response[Any]:
         found = await known_draft(request, campaign)
         if isinstance(found, Redirect):
             return found
-        raise Refused("Somebody else changed this campaign at the same moment. Open it again.")
+        raise Refused(N_("Somebody else changed this campaign at the same moment. Open it again."))
     row, home = material.row, home_of(campaign_id)
     now, house = Desk.of(request).console.clock.now(), house_of(request)
     view = make_view(material, row, row.draft, house.channels, now)
@@ -125,7 +126,7 @@ async def unschedule(request: AnyRequest, campaign: FromPath[str]) -> Redirect:
     _, campaign_id, _ = await known(request, campaign)
     facts = (workspace_of(request), campaign_id, author_of(request), Desk.of(request).console.clock.now())
     if not await Desk.of(request).console.write(engine_launch.back_to_draft, *facts):
-        raise Refused("Only a campaign that was built here and has not begun can be a draft again. It can be finished.")
+        raise Refused(N_("Only a campaign that was built here and has not begun can be a draft again. It can be finished."))
     house_of(request).wake("live")
     return Redirect(f"{home_of(campaign_id)}/review", status_code=303)
 

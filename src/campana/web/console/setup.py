@@ -12,6 +12,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from campana.channels.contract import N_
 from campana.core.access import Permission
 from campana.core.audience import BadAudience
 from campana.core.campaign import AudienceSpec
@@ -30,7 +31,7 @@ from campana.web.console.workbench import BenchView, noted, place_of, readings_o
 
 NAME = 200
 TAG = 60
-LAUNCHED = "This campaign was launched meanwhile, so it cannot be changed any more."
+LAUNCHED = N_("This campaign was launched meanwhile, so it cannot be changed any more.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ async def keep_name(request: AnyRequest, campaign: FromPath[str]) -> Response[An
     error = await _wrong_name(request, draft, name)
     if not error and name != draft.name:
         answer = await _renamed(request, draft, number(version), name)
-        error = answer if isinstance(answer, str) else "" if isinstance(answer, Saved) else "changed"
+        error = "taken" if isinstance(answer, str) else "" if isinstance(answer, Saved) else "changed"
         draft = draft if error else cast("DraftRow", await known_draft(request, campaign))
     return draw(request, "_name_kept.html", error=error, tag=draft.default_tag, version=draft.version)
 

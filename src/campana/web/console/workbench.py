@@ -11,6 +11,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
+from campana.channels.contract import N_
 from campana.core.access import Permission
 from campana.core.audience import DROPPED, REASONS, BadAudience, Columns
 from campana.core.campaign import tag_of
@@ -167,7 +168,7 @@ def readings_of(request: AnyRequest) -> Readings:
     """What reads files in this process."""
     found = Desk.of(request).console.readings
     if found is None:
-        raise Refused("This process does not read files. Open the console of one that does.")
+        raise Refused(N_("This process does not read files. Open the console of one that does."))
     return found
 
 
@@ -276,7 +277,7 @@ async def _acted(
     not be done."""
     draft, done, trouble = await known_draft(request, campaign), "", ""
     if isinstance(draft, Redirect):
-        raise Refused("This campaign was launched meanwhile: its people are those it was launched with.")
+        raise Refused(N_("This campaign was launched meanwhile: its people are those it was launched with."))
     wanted = Wanted.read({**form, "edit": ""})
     try:
         done = await act(id_of(str(form.get("audience", ""))) or b"")
@@ -300,7 +301,7 @@ async def read_again(request: AnyRequest, campaign: FromPath[str]) -> Response[A
     form, at = dict((await request.form()).multi_items()), place_of(request, campaign)
     draft = await known_draft(request, campaign)
     if isinstance(draft, Redirect):
-        raise Refused("This campaign was launched meanwhile: its people are those it was launched with.")
+        raise Refused(N_("This campaign was launched meanwhile: its people are those it was launched with."))
     view = await view_of(request, draft, Wanted())
     audience, attempt = view.b.audience, view.b.attempt
     if audience is None:
