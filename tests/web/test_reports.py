@@ -26,6 +26,7 @@ from campana.store.campaigns import add_run, create
 from campana.store.report_mails import LETTERS_A_DAY
 from campana.vault import Vault
 from campana.web.app import create_app
+from campana.web.console import i18n
 from campana.web.console.report_mails import MOST_ADDRESSES, read
 from campana.web.console.reports import Wanted
 from campana.web.doors import Doors
@@ -221,6 +222,20 @@ async def test_views_of_another_workspace_are_not_there(world: Any, http: httpx.
     for deed in ("rename", "delete"):
         assert (await post(http, f"/views/{theirs.hex()}/{deed}", name="Mine")).status_code == 404
     assert "Theirs" not in (await http.get("/reports")).text
+
+
+@pytest.mark.parametrize("first", ["plain", "escaped"])
+def test_what_is_escaped_and_what_is_not_never_share_their_code(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for cache in ("COMPILED", "PLAIN"):
+        monkeypatch.setattr(i18n, cache, i18n._Compiled())
+
+    def said(escaped: bool) -> str:
+        env = i18n.environment("en", "UTC", {})
+        module: Any = (env if escaped else i18n.plain(env)).get_template("_report_words.html").module
+        return str(module.filters_in_words("<b>", "", ""))
+
+    said(first == "escaped")
+    assert ("<b>" in said(False), "<b>" in said(True), "&lt;b&gt;" in said(True)) == (True, False, True)
 
 
 # --- reports by e-mail ------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ class _Compiled(BytecodeCache):
         self._codes[bucket.key] = bucket.code
 
 
-COMPILED = _Compiled()
+COMPILED, PLAIN = _Compiled(), _Compiled()  # what is escaped, and what is not: the same template is other code
 
 
 def compile_all() -> None:
@@ -91,6 +91,11 @@ def environment(language: str, zone: str, names: Mapping[str, Any]) -> Environme
     env.filters["trouble"] = lambda text: troubles.told(text, found.gettext)
     env.globals.update(names, language=language, languages=LANGUAGES, zone=zone)
     return env
+
+
+def plain(templates: Environment) -> Environment:
+    """The same templates for what is no HTML: nothing is escaped."""
+    return templates.overlay(autoescape=False, bytecode_cache=PLAIN)
 
 
 def _local(moment: int, zone: str) -> datetime:

@@ -13,6 +13,7 @@ from jinja2 import Environment
 
 from campana.engine.report import guard
 from campana.store.reporting import Report, Sums
+from campana.web.console import i18n
 from campana.web.console.csv_files import lines
 
 Row = Sequence[Any]
@@ -25,8 +26,8 @@ def day_words(language: str) -> Callable[[date], str]:
 
 @lru_cache(64)
 def plain(templates: Environment) -> Environment:
-    """The same templates for what is no HTML: nothing is escaped."""
-    return templates.overlay(autoescape=False)
+    """The same templates for what is no HTML, made once."""
+    return i18n.plain(templates)
 
 
 def csv_pieces(templates: Environment, report: Report, language: str) -> Iterator[bytes]:
