@@ -9,12 +9,15 @@ place.addEventListener("click", (event) => {
   if (link && (event.ctrlKey || event.metaKey || event.shiftKey)) event.stopPropagation();
   else if (link) opener = link;
 }, true);
-document.addEventListener("htmx:after:swap", () => {
+const show = () => {
   if (!box.querySelector(".message-part")) return;
+  opener ??= document.activeElement.closest("[hx-get]");
   box.hidden = false;
   place.classList.add("open");
   box.querySelector("h2")?.focus();
-});
+};
+document.addEventListener("htmx:after:swap", show);
+show(); // a part that was asked for while this script was on its way
 const close = () => {
   if (box.hidden) return;
   box.hidden = true;

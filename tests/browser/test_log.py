@@ -9,7 +9,7 @@ import pytest
 from builder import Builder
 from conftest import Faults
 from looks import flaws, looks
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from test_building import signed_in
 
 from tests.engine.world import ANA
@@ -78,6 +78,19 @@ def test_a_message_opens_beside_the_log_and_closes_by_keyboard(page: Page, build
     with page.expect_download() as download:
         page.get_by_role("link", name="Export as CSV").click()
     assert "131026" in download.value.path().read_text("utf-8-sig")
+
+
+def test_a_message_asked_for_before_the_panel_is_ready_is_shown_when_it_is(page: Page, builder: Builder):
+    held: list[Route] = []
+    page.route(re.compile(r"/panel-[^/]+\.js"), lambda route: held.append(route))
+    page.goto("/messages?status=not_delivered")
+    first = page.get_by_role("row").nth(1).get_by_role("link").first
+    first.press("Enter")
+    page.locator("[data-panel-box] .message-part").wait_for(state="attached")
+    held.pop().continue_()
+    expect(page.get_by_role("complementary", name="Message", exact=True).get_by_role("heading", level=2)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(first).to_be_focused()
 
 
 def test_without_script_a_message_is_a_page(browser: Browser, builder: Builder):
