@@ -25,9 +25,9 @@ from campana.channels.contract import (
     Render,
     Secret,
     Senders,
-    UnfitContent,
     VendorTemplate,
 )
+from campana.channels.sms_text import compile_sms
 from campana.core.durations import HOUR, MINUTE, SECOND
 from campana.core.exchange import Answer, Hook, Request, Response
 from campana.core.failure import Failure
@@ -40,14 +40,11 @@ from campana.core.message import (
     Outgoing,
     Reach,
     Receipt,
-    Rendered,
     Result,
     Status,
     Unrecognized,
     Wish,
 )
-from campana.core.segments import count
-from campana.core.template import compile_text
 
 # Their status -> our word. `sent` may be the last we hear: not every carrier sends receipts.
 STATUSES = {
@@ -77,7 +74,6 @@ ANSWERED_BY_TWILIO = frozenset(
     {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "start", "unstop", "help", "info"}
 )
 
-LIMIT = 1600
 MAX_HOOK = 64 * 1024
 PAGE = 200
 CLOCK_MARGIN = 60 * SECOND  # their clock and ours differ, and their dates have whole seconds
@@ -86,7 +82,6 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
 SHORT_CODE = re.compile(r"[0-9]{3,8}")
 NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{1,11}")
-SURROGATES = re.compile("[\ud800-\udfff]")
 EMPTY_TWIML = Answer(200, b'<?xml version="1.0" encoding="UTF-8"?>\n<Response/>', "text/xml; charset=utf-8")
 
 
@@ -146,22 +141,7 @@ class Settings(contract.Settings):
 
 def compile_content(content: Content, template: VendorTemplate | None) -> Render:
     """A text with fields; the person's own text is measured when it is merged."""
-    if content.text is None:
-        raise UnfitContent("Twilio SMS sends texts, not templates. Write 'text' in this step.")
-    text_of = compile_text(content.text).render
-
-    def render(values: Mapping[str, str]) -> Rendered:
-        text = text_of(values)
-        if not text.isascii():
-            text = SURROGATES.sub("\ufffd", text)  # half a character cannot be sent
-        if not text or text.isspace():
-            return Rendered(problem="The text is empty for this person.", why={"code": "text_empty"})
-        if len(text) > LIMIT:
-            words = f"The text has {len(text)} characters for this person; SMS takes {LIMIT}."
-            return Rendered(problem=words, why={"code": "text_long", "characters": len(text), "most": LIMIT})
-        return Rendered(text, {"text": text}, count(text).segments)
-
-    return render
+    return compile_sms(content, "Twilio SMS")
 
 
 @lru_cache(maxsize=256)
