@@ -30,6 +30,7 @@ CREDENTIALS: dict[str, dict[str, Any]] = {
         "webhook_key": "key",
         "webhook_key_secret": SECRET,
     },
+    "infobip_sms": {"api_key": SECRET, "webhook_secret": SECRET, "base_url": "https://abc123.api.infobip.com"},
 }
 
 EACH = pytest.mark.parametrize("channel", channels().values(), ids=list(channels()))
@@ -44,10 +45,25 @@ NESTED = st.recursive(
 NAMES = """
     error code message is_transient error_data details messages contacts wa_id id sid status to body from direction date_created
     error_code next_page_uri object entry changes field value statuses timestamp errors type text button system context metadata
-    user_preferences message_template_name event data paging cursors after next name language components
+    user_preferences message_template_name event data paging cursors after next name language components results messageId
+    groupName groupId permanent doneAt sentAt receivedAt destination content cursor nextCursor requestError serviceException
+    validationErrors violations property violation description
 """
 WORDS = st.sampled_from(
-    ["messages", "failed", "text", "system", "stop", "user_preferences", "message_template_status_update", "account_update"]
+    [
+        "messages",
+        "failed",
+        "text",
+        "system",
+        "stop",
+        "user_preferences",
+        "message_template_status_update",
+        "account_update",
+        "REJECTED",
+        "EXPIRED",
+        "messages[0].content.text",
+        "messages[0].destinations[0].to",
+    ]
 )
 TALK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | WORDS,
@@ -64,6 +80,10 @@ HEADERS = st.dictionaries(
             "x-twilio-signature",
             "x-hub-signature-256",
             "x-twilio-webhooks-signature-settings",
+            "authorization",
+            "x-ib-exchange-req-signature",
+            "x-ib-exchange-req-timestamp",
+            "x-signature",
         ]
     ),
     st.text(max_size=40),
@@ -94,7 +114,7 @@ def test_every_channel_has_credentials_in_this_file(channel: Channel) -> None:
 @QUICK
 @given(code=st.integers(100, 599), headers=HEADERS, body=BODIES)
 def test_no_answer_makes_a_channel_raise(channel: Channel, code: int, headers: dict[str, str], body: bytes) -> None:
-    messages = [outgoing(number) for number in range(channel.batch)]
+    messages = [outgoing(number, {"text": "x"}) for number in range(channel.batch)]
     results = channel.parse_response(Response(code, headers, body), messages)
     assert len(results) == len(messages)
     assert all(isinstance(result, Accepted | Failure | Lost | Unsent) for result in results)
@@ -215,7 +235,7 @@ def test_a_channel_says_what_it_can(channel: Channel) -> None:
     assert (channel.look_up is None) != (channel.wait_for_receipt is None)
 
 
-def test_the_two_channels_of_the_house() -> None:
+def test_the_channels_of_the_house() -> None:
     facts = {
         kind: (one.suppresses, one.weight, one.pace, one.needs_template, one.stop_confirmed_by_vendor)
         for kind, one in channels().items()
@@ -223,6 +243,7 @@ def test_the_two_channels_of_the_house() -> None:
     assert facts == {
         "whatsapp": ("whatsapp", "messages", 80.0, True, False),
         "twilio_sms": ("sms", "segments", 1.0, False, True),
+        "infobip_sms": ("sms", "segments", 50.0, False, False),
     }
 
 

@@ -24,7 +24,7 @@ FOLDER = "errors"
 SOURCE = "en"
 LANGUAGES = ("en", "pt_BR", "es")
 LIST = " | "  # in a cell: the sentence before it introduces what comes after it as a list
-CODE = re.compile(r"\((\d{1,9}|http-\d{3})\)\W*$", re.ASCII)
+CODE = re.compile(r"\((\d{1,9}|http-\d{3}|status-\d{1,4})\)\W*$", re.ASCII)
 AGAIN = frozenset({"http-425", "http-429"})  # not processed, so the same may be sent again
 
 # What is said when the table has nothing: our own codes, and what is known of a code besides its name.

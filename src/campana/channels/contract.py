@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
@@ -60,6 +60,7 @@ class FormField:
     secret: bool  # never shown again once it is kept
     needed: bool
     default: str
+    choices: tuple[str, ...] = ()  # the words it takes, where it takes no others
 
 
 def form_of(channel: Channel) -> list[FormField]:
@@ -69,8 +70,16 @@ def form_of(channel: Channel) -> list[FormField]:
         secret = _is_secret(declared.annotation) and name not in channel.ours
         default = "" if declared.is_required() or declared.default is None else str(declared.default)
         needed = declared.is_required() and name not in channel.ours
-        found.append(FormField(name, declared.title or name, declared.description or "", secret, needed, default))
+        title, help_text = declared.title or name, declared.description or ""
+        found.append(FormField(name, title, help_text, secret, needed, default, _choices(declared.annotation)))
     return found
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    """The words of a Literal, be it optional or not."""
+    if get_origin(kind) is Literal:
+        return tuple(str(word) for word in get_args(kind))
+    return next((found for inner in get_args(kind) if (found := _choices(inner))), ())
 
 
 def _is_secret(kind: Any) -> bool:
@@ -137,6 +146,7 @@ class LookUp:
     asks: tuple[int, ...]
     status_request: Callable[[Any, str], Request] | None = None  # by vendor id: asked before a deadline fires
     status_found: Callable[[Response], Receipt | None] | None = None
+    reach: int | None = None  # microseconds back that the vendor knows of; of what is older its silence says nothing
 
 
 TemplatePart = Literal["text", "header", "media", "link_end", "reply", "code"]

@@ -7,11 +7,11 @@ from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
 
-from campana.channels import twilio_sms, whatsapp
+from campana.channels import infobip_sms, twilio_sms, whatsapp
 from campana.channels.contract import Channel
 
 GROUP = "campana.channels"
-BUILT_IN = (whatsapp.CHANNEL, twilio_sms.CHANNEL)
+BUILT_IN = (whatsapp.CHANNEL, twilio_sms.CHANNEL, infobip_sms.CHANNEL)
 
 
 class BadPlugin(RuntimeError):

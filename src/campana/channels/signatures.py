@@ -111,3 +111,44 @@ def meta(hook: Hook, app_secret: str) -> bool:
     if not signature:
         return False
     return same("sha256=" + hmac.digest(app_secret.encode(), hook.body, "sha256").hex(), signature)
+
+
+# --- Infobip: https://www.infobip.com/docs/essentials/webhook-security ------------------------------------------------------
+
+DIGESTS = {
+    "HMAC_MD5": "md5",
+    "HMAC_SHA_1": "sha1",
+    "HMAC_SHA_224": "sha224",
+    "HMAC_SHA_256": "sha256",
+    "HMAC_SHA_384": "sha384",
+    "HMAC_SHA_512": "sha512",
+}
+
+
+def basic(hook: Hook, user: str, password: str) -> bool:
+    """True when the hook carries that name and password."""
+    scheme, _, given = hook.headers.get("authorization", "").partition(" ")
+    made = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return bool(password) and scheme.lower() == "basic" and same(made, given.strip())
+
+
+def infobip_timestamp(hook: Hook, key: str, algorithm: str) -> bool:
+    """True when time and raw bytes are signed together.
+
+    How old the time may be is not asked: a repeat comes hours later and may carry its first signature, and what is told twice
+    changes nothing.
+    """
+    at = hook.headers.get("x-ib-exchange-req-timestamp", "")
+    told_at = at.isascii() and at.isdigit()
+    return told_at and _signed(key, at.encode() + hook.body, hook.headers.get("x-ib-exchange-req-signature", ""), algorithm)
+
+
+def infobip_body(hook: Hook, key: str, algorithm: str, header: str) -> bool:
+    """True when the raw bytes are signed in that header."""
+    return _signed(key, hook.body, hook.headers.get(header.lower(), ""), algorithm)
+
+
+def _signed(key: str, signed: bytes, signature: str, algorithm: str) -> bool:
+    if not key or not signature:
+        return False
+    return same(hmac.digest(key.encode(), signed, DIGESTS[algorithm]).hex(), signature.strip().lower())

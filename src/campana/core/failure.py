@@ -76,7 +76,7 @@ class Table:
                 of_step=line.get("area") in {"template", "request", "media"},
             )
             low, dash, high = line["code"].partition("-")
-            if dash:
+            if dash and low.isdigit():
                 ranges.append((int(low), int(high), row))
             else:
                 rows.append(row)

@@ -137,6 +137,8 @@ def settle(
     if ours is not None:
         receipt = ours.receipt or Receipt(ours.vendor_id, Status.QUEUED, now)
         apply(c, house, [Heard(account, _with_id(receipt, row.id), now)], now)
+    elif look_up.reach is not None and now > row.started_at + look_up.reach:  # real time, as the vendor counts it
+        give_up(c, house, row, now)
     elif row.asks + 1 < len(look_up.asks):
         wait = look_up.asks[row.asks + 1] - look_up.asks[row.asks]
         messages.ask_again(c, row.id, now + house.durations.of(wait), row.asks + 1)
