@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campana.channels import twilio_sms, whatsapp
+from campana.channels import infobip_sms, twilio_sms, whatsapp
 from campana.channels.answers import code_of, reference, retry_after
 from campana.channels.contract import Channel
 from campana.channels.registry import channels
@@ -27,6 +27,7 @@ MESSAGE = Outgoing(bytes(16), "1", "+525511223344", {"text": "x"})
 SETTINGS = {
     "whatsapp": whatsapp.Settings(token="t", app_secret="s", verify_token="v", waba_id="1"),
     "twilio_sms": twilio_sms.Settings(account_sid="AC" + "0" * 32, auth_token="t"),
+    "infobip_sms": infobip_sms.Settings(api_key="k", base_url="https://x.api.infobip.com", webhook_secret="s"),
 }
 
 Row = Mapping[str, str]
@@ -123,7 +124,7 @@ def test_our_tables_say_what_the_published_ones_say(vendor: str, known: list[Row
 @pytest.mark.parametrize("kind", list(channels()))
 def test_logs_show_a_codes_words_and_advice(kind: str) -> None:
     channel = channels()[kind]
-    code = {"whatsapp": "131026", "twilio_sms": "21610"}[kind]
+    code = {"whatsapp": "131026", "twilio_sms": "21610", "infobip_sms": "status-52"}[kind]
     failure, advice = channel.failure_of(code), channel.errors.advice(code)
     assert failure is not None
     assert failure.words
@@ -241,7 +242,7 @@ def test_retry_after_in_seconds_or_as_a_date(headers: dict[str, str], wait: int 
 
 @pytest.mark.parametrize("channel", channels().values(), ids=list(channels()))
 def test_retry_after_reaches_the_failure(channel: Channel) -> None:
-    code = {"whatsapp": 130429, "twilio_sms": 20429}[channel.kind]
+    code = {"whatsapp": 130429, "twilio_sms": 20429, "infobip_sms": None}[channel.kind]
     found = refused(channel, code, 429, {"retry-after": "12"})
     assert isinstance(found, Failure)
     assert found.retry_after == 12_000_000

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campana.channels import signatures, twilio_sms, whatsapp
+from campana.channels import infobip_sms, signatures, twilio_sms, whatsapp
 from campana.channels.contract import Channel, Settings
 from campana.core.exchange import Hook
 from campana.core.message import Unrecognized
@@ -42,6 +42,11 @@ def twilio_settings(token: str, **more: str) -> twilio_sms.Settings:
 
 def meta_settings(secret: str) -> whatsapp.Settings:
     return whatsapp.Settings.model_validate({"token": "t", "app_secret": secret, "verify_token": "v", "waba_id": "1"})
+
+
+def infobip_settings(secret: str, security: str = "basic", **more: str) -> infobip_sms.Settings:
+    facts = {"api_key": "k", "base_url": "https://x.api.infobip.com", "webhook_secret": secret, "webhook_security": security}
+    return infobip_sms.Settings.model_validate({**facts, **more})
 
 
 @pytest.mark.parametrize("vector", VECTORS["twilio"], ids=names)
@@ -145,7 +150,14 @@ def test_a_form_of_more_fields_than_a_vendor_sends_is_nobodys(fields: int, valid
 
 
 @pytest.mark.parametrize(
-    ("channel", "settings"), [(twilio_sms.CHANNEL, twilio_settings("t")), (whatsapp.CHANNEL, meta_settings("s"))]
+    ("channel", "settings"),
+    [
+        (twilio_sms.CHANNEL, twilio_settings("t")),
+        (whatsapp.CHANNEL, meta_settings("s")),
+        (infobip_sms.CHANNEL, infobip_settings("s")),
+        (infobip_sms.CHANNEL, infobip_settings("s", "hmac_timestamp")),
+        (infobip_sms.CHANNEL, infobip_settings("s", "hmac_header")),
+    ],
 )
 def test_what_is_not_signed_is_not_read(channel: Channel, settings: Settings) -> None:
     class Unread(bytes):
@@ -157,6 +169,7 @@ def test_what_is_not_signed_is_not_read(channel: Channel, settings: Settings) ->
 
 def test_the_longest_webhook_of_each_channel() -> None:
     assert (twilio_sms.CHANNEL.max_hook, whatsapp.CHANNEL.max_hook) == (64 * 1024, 3 * 1024 * 1024)
+    assert infobip_sms.CHANNEL.max_hook == 3 * 1024 * 1024  # two thousand reports
 
 
 @pytest.mark.parametrize("vector", VECTORS["meta"], ids=names)
@@ -178,6 +191,91 @@ def test_meta_challenge_vector() -> None:
     assert answer is not None
     assert (answer.code, answer.body.decode()) == (vector["answer"]["status"], vector["answer"]["body"])
     assert answer.content_type.startswith(vector["answer"]["content_type"])
+
+
+MODE = {
+    "timestamp scheme": "hmac_timestamp",
+    "body scheme, configured header": "hmac_header",
+    "timestamp signature replayed as body signature": "hmac_timestamp",
+}
+
+
+def infobip_hook(vector: dict[str, Any]) -> Hook:
+    headers = {name.lower(): value for name, value in vector["headers"].items()}
+    return Hook("POST", "https://h.example", headers, vector["raw_body"].encode(), 1)
+
+
+@pytest.mark.parametrize("vector", VECTORS["infobip"], ids=names)
+def test_infobip_signature_vectors(vector: dict[str, Any]) -> None:
+    settings, hook = infobip_settings(vector["key"], MODE[vector["name"]]), infobip_hook(vector)
+    assert infobip_sms.verify(settings, hook) is vector["valid"]
+    assert not infobip_sms.verify(infobip_settings("another", MODE[vector["name"]]), hook)
+    assert not infobip_sms.verify(settings, replace(hook, body=hook.body + b" "))
+    assert not infobip_sms.verify(settings, replace(hook, headers={}))
+    assert infobip_sms.verify(infobip_settings(vector["key"]), hook) is False  # pinned to another way of proof
+
+
+def signed(security: str, body: bytes, algorithm: str, key: bytes = b"k3y") -> dict[str, str]:
+    digest = algorithm.removeprefix("HMAC_").replace("_", "").lower()
+    if security == "hmac_header":
+        return {"x-proof": hmac.digest(key, body, digest).hex()}
+    made = hmac.digest(key, b"1667951050990" + body, digest).hex()
+    return {"x-ib-exchange-req-timestamp": "1667951050990", "x-ib-exchange-req-signature": made}
+
+
+@pytest.mark.parametrize("algorithm", list(signatures.DIGESTS))
+@pytest.mark.parametrize("security", ["hmac_timestamp", "hmac_header"])
+def test_infobip_signs_by_the_algorithm_that_was_chosen(security: str, algorithm: str) -> None:
+    def verified(chosen: str, headers: dict[str, str]) -> bool:
+        settings = infobip_settings("k3y", security, webhook_algorithm=chosen, webhook_header="X-Proof")
+        return infobip_sms.verify(settings, Hook("POST", "https://h.example", headers, b"{}", 1))
+
+    headers = signed(security, b"{}", algorithm)
+    assert verified(algorithm, headers)
+    assert verified(algorithm, {name: value.upper() for name, value in headers.items()})
+    assert [other for other in signatures.DIGESTS if verified(other, headers)] == [algorithm]
+
+
+@pytest.mark.parametrize(
+    ("security", "headers"),
+    [
+        ("hmac_timestamp", signed("hmac_timestamp", b"{}", "HMAC_SHA_256", b"") | {"x-ib-exchange-req-timestamp": ""}),
+        ("hmac_timestamp", {"x-ib-exchange-req-signature": hmac.digest(b"k3y", b"{}", "sha256").hex()}),  # of no time
+        ("hmac_timestamp", {"x-ib-exchange-req-timestamp": "1667951050990"}),
+        ("hmac_timestamp", signed("hmac_header", b"{}", "HMAC_SHA_256")),
+        ("hmac_header", {"x-proof": ""}),
+        ("hmac_header", signed("hmac_timestamp", b"{}", "HMAC_SHA_256")),
+        ("basic", {}),
+        ("basic", {"authorization": "Basic"}),
+        ("basic", {"authorization": "Bearer Y2FtcGFuYTprM3k="}),
+        ("basic", {"authorization": "Basic Y2FtcGFuYTo="}),  # no password
+        ("basic", {"authorization": "Basic bm9ib2R5OmszeQ=="}),  # nobody's name
+        ("basic", signed("hmac_header", b"{}", "HMAC_SHA_256")),
+    ],
+)
+def test_infobip_proves_itself_in_the_one_way_that_was_chosen(security: str, headers: dict[str, str]) -> None:
+    settings = infobip_settings("k3y", security, webhook_header="X-Proof")
+    assert infobip_sms.verify(settings, Hook("POST", "https://h.example", headers, b"{}", 1)) is False
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "basic"])
+def test_infobip_proves_itself_by_name_and_password(scheme: str) -> None:
+    hook = Hook("POST", "https://h.example", {"authorization": f"{scheme} Y2FtcGFuYTprM3k="}, b"{}", 1)
+    assert infobip_sms.verify(infobip_settings("k3y"), hook)
+    assert not infobip_sms.verify(infobip_settings("k3z"), hook)
+
+
+@pytest.mark.parametrize("check", [signatures.infobip_timestamp, signatures.infobip_body])
+def test_without_a_secret_nothing_is_infobips(check: Any) -> None:
+    headers = signed("hmac_timestamp", b"{}", "HMAC_SHA_256", b"") | signed("hmac_header", b"{}", "HMAC_SHA_256", b"")
+    hook = Hook("POST", "https://h.example", {**headers, "authorization": "Basic Og=="}, b"{}", 1)
+    assert not check(hook, "", "HMAC_SHA_256", *(["X-Proof"] if check is signatures.infobip_body else []))
+    assert not signatures.basic(hook, "", "")
+
+
+def test_a_repeat_with_its_first_signature_is_taken_whatever_its_age() -> None:
+    hook = Hook("POST", "https://h.example", signed("hmac_timestamp", b"{}", "HMAC_SHA_256"), b"{}", 2_000_000_000_000_000)
+    assert infobip_sms.verify(infobip_settings("k3y", "hmac_timestamp"), hook)
 
 
 @given(st.text(alphabet="ab=&+%2Cé \0;", max_size=40))
