@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from campana.channels import twilio_sms
 from campana.core.exchange import Request, Response
 from campana.engine import launch
 from campana.engine.vendors import VendorRefuses, sync_templates
@@ -52,6 +53,18 @@ async def test_a_list_we_cannot_read_does_not_say_that_the_vendor_has_nothing(wo
     assert (await world.attempts_of(ANA))[0].vendor_id == world.accepted(ANA)[0].id
     assert (await world.balance()).twice == 0
     assert len(world.accepted(ANA)) == 1
+
+
+@pytest.mark.parametrize(("reach", "statuses"), [(HOUR, ["failed", "queued"]), (0, ["unknown"])])
+async def test_of_what_is_older_than_the_vendors_memory_its_silence_says_nothing(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, reach: int, statuses: list[str]
+) -> None:
+    assert twilio_sms.CHANNEL.look_up is not None
+    monkeypatch.setitem(vars(twilio_sms.CHANNEL), "look_up", replace(twilio_sms.CHANNEL.look_up, reach=reach))
+    world = await worlds(faults=Faults(rules=(Rule(fault=Fault.CUT_BEFORE, times=1),)), receipts=NEVER)
+    await world.launch(sms())
+    await world.play(minutes=30)
+    assert await world.statuses_of(ANA) == statuses
 
 
 def vendor_clock(world: World, off: int, tells: bool) -> None:

@@ -137,14 +137,20 @@ def settle(
     if ours is not None:
         receipt = ours.receipt or Receipt(ours.vendor_id, Status.QUEUED, now)
         apply(c, house, [Heard(account, _with_id(receipt, row.id), now)], now)
-    elif look_up.reach is not None and now > row.started_at + look_up.reach:  # real time, as the vendor counts it
+    else:
+        _not_found(c, house, look_up, row, any(_may_be_ours(outgoing, one) for one in free), now)
+
+
+def _not_found(c: Connection, house: House, look_up: LookUp, row: MessageRow, perhaps: bool, now: int) -> None:
+    """The vendor tells of no message that is surely this one: it is asked again, or that says it all, or nothing."""
+    if look_up.reach is not None and now > row.started_at + look_up.reach:  # real time, as the vendor counts it
         give_up(c, house, row, now)
     elif row.asks + 1 < len(look_up.asks):
         wait = look_up.asks[row.asks + 1] - look_up.asks[row.asks]
         messages.ask_again(c, row.id, now + house.durations.of(wait), row.asks + 1)
     elif now < row.started_at + CALL_TIMEOUT + MARGIN:  # real time: the call itself may still be on its way
         messages.ask_again(c, row.id, row.started_at + CALL_TIMEOUT + MARGIN, row.asks)
-    elif any(_may_be_ours(outgoing, one) for one in free):
+    elif perhaps:
         give_up(c, house, row, now, PERHAPS_TAKEN)
     elif _asked_elsewhere(c, row):
         give_up(c, house, row, now, MOVED)
