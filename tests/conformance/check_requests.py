@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from jsonschema import Draft202012Validator
 
-from campana.channels import twilio_sms, whatsapp
+from campana.channels import infobip_sms, twilio_sms, whatsapp
 from campana.channels.contract import Content, VendorTemplate
 from campana.core.exchange import Hook, Request, Response
 from campana.core.message import Lost, Outgoing, Unrecognized
@@ -31,6 +31,7 @@ ID = bytes(range(16))
 TO = "+525511223344"
 TWILIO = twilio_sms.Settings(account_sid="AC" + "0" * 32, auth_token="t")
 META = whatsapp.Settings(token="t", app_secret="s", verify_token="v", waba_id="102290129340398")
+INFOBIP = infobip_sms.Settings(api_key="k", base_url="https://api.infobip.com", webhook_secret="s")
 TEMPLATE = VendorTemplate(
     "cita",
     "es_MX",
@@ -78,7 +79,7 @@ class Api:
 
     def problems(self, what: str, request: Request, more: Iterable[str] = ()) -> Iterator[str]:
         """One sentence for each thing in which the request differs from the file."""
-        servers = {server["url"] for server in self.document["servers"]}
+        servers = {address_of(server) for server in self.document["servers"]}
         host = "{0.scheme}://{0.netloc}".format(urlsplit(request.url))
         if host not in servers:
             yield f"{what}: {host} is not where {self.name} is ({', '.join(sorted(servers))})."
@@ -122,8 +123,50 @@ class Api:
     def _value(self, what: str, schema: Mapping[str, Any], value: str) -> Iterator[str]:
         schema = self.resolve(schema)
         read: Any = int(value) if schema.get("type") == "integer" and value.isdigit() else value
+        read = {"true": True, "false": False}.get(value, read) if schema.get("type") == "boolean" else read
+        read = value.split(",") if schema.get("type") == "array" else read
         for error in Draft202012Validator(schema).iter_errors(read):
             yield f"{what} does not fit: {error.message}."
+
+    def body(self, what: str, request: Request) -> Iterator[str]:
+        """One sentence for each thing in which a JSON body differs from the file's schema, unknown names too."""
+        found = self.operation(request)
+        if found is None or not request.body:
+            return
+        schema = self.resolve(found[1]["requestBody"])["content"]["application/json"]["schema"]
+        whole = {**schema, "components": self.document["components"]}
+        for error in Draft202012Validator(whole).iter_errors(json.loads(request.body)):
+            yield f"{what}: the body does not fit: {error.message[:200]}."
+        yield from self._names(what, schema, json.loads(request.body))
+
+    def _names(self, what: str, schema: Mapping[str, Any], given: Any) -> Iterator[str]:
+        schema = self.resolve(schema)
+        if isinstance(given, list):
+            for one in given:
+                yield from self._names(what, schema.get("items", {}), one)
+        if not isinstance(given, dict):
+            return
+        known = self._properties(schema)
+        for name, value in given.items():
+            if name not in known:
+                yield f"{what}: the body takes no {name!r} in {schema.get('title', 'it')}."
+            else:
+                yield from self._names(f"{what}: {name}", known[name], value)
+
+    def _properties(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        schema = self.resolve(schema)
+        found = dict(schema.get("properties", {}))
+        for part in (*schema.get("allOf", ()), *schema.get("oneOf", ())):
+            found |= self._properties(part)
+        return found
+
+
+def address_of(server: Mapping[str, Any]) -> str:
+    """Where a server of the file is, with its variables as the file has them."""
+    url: str = server["url"]
+    for name, one in server.get("variables", {}).items():
+        url = url.replace(f"{{{name}}}", one["default"])
+    return url
 
 
 def outgoing(sender: str, content: Mapping[str, Any]) -> Outgoing:
@@ -193,7 +236,53 @@ def _webhooks(api: Api) -> Iterator[str]:
             yield f"the webhook {name}: Meta's example tells nothing."
 
 
-CHECKS = {"twilio": ("Twilio", check_twilio), "whatsapp": ("WhatsApp", check_whatsapp)}
+def check_infobip(api: Api) -> Iterator[str]:
+    """Every request of the SMS channel with its bodies, and whether we can read Infobip's own answers and webhooks."""
+    content = infobip_sms.compile_content(Content(text="Hola {{name}}"), None)({"name": "Ana 👍"}).content
+    look_up = infobip_sms.CHANNEL.look_up
+    assert look_up is not None
+    assert look_up.status_request is not None
+    text = outgoing("InfoSMS", content)
+    letters = infobip_sms.Settings.model_validate(
+        {"api_key": "k", "base_url": INFOBIP.base_url, "webhook_secret": "s", "transliteration": "NON_UNICODE", "language": "ES"}
+    )
+    requests = {
+        "a text from a name": infobip_sms.build_request(INFOBIP, [text]),
+        "texts from a number": infobip_sms.build_request(INFOBIP, [outgoing("+447860099299", content)] * 100),
+        "a text with national letters": infobip_sms.build_request(letters, [text]),
+        "the check": infobip_sms.check(INFOBIP),
+        "the look-up": look_up.request(INFOBIP, text),
+        "the next page of a look-up": look_up.next_page(INFOBIP, "abc"),
+        "the status of one message": look_up.status_request(INFOBIP, ID.hex()),
+    }
+    for what, request in requests.items():
+        yield from api.problems(what, request)
+        yield from api.body(what, request)
+    operation = api.document["paths"]["/sms/3/messages"]["post"]
+    for name, example in operation["responses"]["200"]["content"]["application/json"]["examples"].items():
+        ours = json.dumps(example["value"]).replace(example["value"]["messages"][0]["messageId"], ID.hex())
+        (result,) = infobip_sms.parse_response(Response(200, {}, ours.encode()), [text])
+        if isinstance(result, Lost):
+            yield f"the answer {name}: Infobip's example cannot be read."
+    for name in TOLD_BY_INFOBIP:
+        examples = api.document["webhooks"][name]["post"]["requestBody"]["content"]["application/json"]["examples"]
+        for example in examples.values():
+            hook = Hook("POST", "https://h.example", {}, json.dumps(example["value"]).encode(), 1)
+            events, _ = infobip_sms.CHANNEL.parse_webhook(INFOBIP, hook)
+            if not events or any(isinstance(event, Unrecognized) for event in events):
+                yield f"the webhook {name}: Infobip's example cannot be read."
+
+
+TOLD_BY_INFOBIP = (  # all but the clicks on links that it shortens: we let it shorten none
+    "receive-inbound-sms-messages",
+    "receive-outbound-sms-message-reports-v3",
+    "receive-outbound-sms-message-reports",
+)
+CHECKS = {
+    "twilio": ("Twilio", check_twilio),
+    "whatsapp": ("WhatsApp", check_whatsapp),
+    "infobip": ("Infobip", check_infobip),
+}
 
 
 def main() -> int:
