@@ -119,7 +119,7 @@ class Settings(contract.Settings):
     language: Literal["ES", "PT", "TR", "AUTODETECT"] | None = Field(
         None,
         title=N_("National letters"),
-        description=N_("Language whose letters phones are to be sent in one part more cheaply, if the operators allow it"),
+        description=N_("Language whose letters are sent in fewer parts, where the operators allow it"),
     )
 
     @cached_property
