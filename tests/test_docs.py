@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from campana.channels import twilio_sms, whatsapp
+from campana.channels import infobip_sms, twilio_sms, whatsapp
 from campana.channels.registry import channels
 from campana.cli import app
 from campana.core import campaign, phones
@@ -66,6 +66,7 @@ MODELS = [
     ("settings.md", "A sender", SenderSettings, None),
     ("settings.md", "WhatsApp", whatsapp.Settings, None),
     ("settings.md", "Twilio SMS", twilio_sms.Settings, None),
+    ("settings.md", "Infobip SMS", infobip_sms.Settings, None),
     ("stand-in.md", "The configuration", config.StandinConfig, None),
     ("stand-in.md", "twilio", config.TwilioConfig, None),
     ("stand-in.md", "whatsapp", config.WhatsAppConfig, None),
