@@ -54,6 +54,24 @@ async def test_the_form_is_what_the_channel_declares(here: Place) -> None:
     assert (await admin.get("/integrations/connect/telegraph")).status_code == 404
 
 
+async def test_a_setting_that_takes_certain_words_offers_them_and_keeps_the_choice(here: Place) -> None:
+    admin = here.visitor()
+    html = (await admin.get("/integrations/connect/infobip_sms")).text
+    assert html.count("<select") == 5
+    assert '<option value="basic" selected>basic</option>' in html
+    assert '<option value="">–</option>' in html
+    typed = {"api_key": "k", "base_url": "http://127.0.0.1:1", "webhook_security": "hmac_header", "language": "ES"}
+    page = await admin.connect("infobip_sms", typed)  # nobody is there
+    assert page.status_code == 422
+    assert '<option value="hmac_header" selected>' in page.text
+    again = {f"setting-{name}": value for name, value in typed.items() if name != "api_key"}  # what is secret is held
+    page = await admin.post("/integrations/connect/infobip_sms", {"name": "shop", "unchecked": "yes", **again})
+    [card] = await here.cards()
+    settings = here.installation.house.accounts[card.id].settings
+    assert (settings.webhook_security, settings.language, settings.transliteration) == ("hmac_header", "ES", None)
+    assert settings.webhook_secret.get_secret_value() in page.text  # made for them, to be entered at Infobip
+
+
 async def test_an_account_is_connected_once_the_vendor_has_taken_its_credentials(here: Place) -> None:
     admin = here.visitor()
     page = await admin.connect("whatsapp", {**here.whatsapp, "verify_token": ""})
