@@ -13,6 +13,7 @@ ACCEPTED, REFUSED, FAULT = "accepted", "refused", "fault"
 DELIVERED, FAILED = "delivered", "failed"
 INBOUND, STOP, START = "inbound", "stop", "start"
 HOOK, NOTICE, TEMPLATE, FAULTS, SUBSCRIBED = "hook", "notice", "template", "faults", "subscribed"
+FETCHED = "fetched"
 OPENED, CLOSED = "opened", "closed"
 
 
@@ -23,6 +24,7 @@ class Step(NamedTuple):
     after: int
     code: int = 0
     told: bool = True
+    detail: int = 0  # the vendor's id of a status, where the code does not say it
 
 
 class Line(msgspec.Struct, omit_defaults=True, rename={"sender": "from"}):
@@ -34,7 +36,7 @@ class Line(msgspec.Struct, omit_defaults=True, rename={"sender": "from"}):
     id: str = ""  # the vendor's
     to: str = ""  # the person, as +digits
     sender: str = ""
-    ref: str = ""  # what the sender called it: biz_opaque_callback_data, or `m` of the StatusCallback
+    ref: str = ""  # what the sender called it: biz_opaque_callback_data, messageId, or `m` of the StatusCallback
     hash: str = ""  # of the content
     text: str = ""
     call: int = -1  # which call for this person it was

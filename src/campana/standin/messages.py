@@ -10,6 +10,7 @@ from campana.core.exchange import Response
 from campana.standin.ledger import Step
 
 RANK = {"accepted": 0, "queued": 1, "sent": 2, "undelivered": 3, "failed": 3, "delivered": 4, "read": 5}
+NOT_DELIVERED = frozenset({"undelivered", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Sending:
     service: str = ""
     category: str = ""
     fails: int = 0  # code of a receipt: accepted, but it will never arrive
+    more: dict[str, Any] | None = None  # what else its receipts say
 
 
 @dataclass(slots=True)

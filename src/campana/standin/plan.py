@@ -8,17 +8,16 @@ from campana.standin.ledger import Step
 
 
 def plan_receipts(
-    when: Receipts, failing: tuple[str, int] | None, odd: ReceiptOdds, lots: tuple[float, ...], config: StandinConfig
+    when: Receipts, failing: Step | None, odd: ReceiptOdds, lots: tuple[float, ...], config: StandinConfig
 ) -> tuple[Step, ...]:
-    """The receipts of one message. `failing` is the status and code it ends with, `lots` are the draws of its call."""
+    """The receipts of one message. `failing` is how it ends, if not well, `lots` are the draws of its call."""
     scale = config.time_scale
     sent = microseconds(when.sent, lots[2], scale)
     done = sent + microseconds(when.delivered, lots[3], scale)
     steps = [Step("queued", 0)] if when.queued else []
     if failing:
-        status, code = failing
-        steps += [Step("sent", sent)] if status == "undelivered" else []
-        steps.append(Step(status, done, code))
+        steps += [Step("sent", sent)] if failing.status == "undelivered" else []
+        steps.append(failing._replace(after=done))
     else:
         steps.append(Step("sent", sent))
         if lots[4] < when.delivered_share:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -14,7 +15,8 @@ What = TypeVar("What")
 
 @dataclass(slots=True)
 class Webhook:
-    """One request of the vendor to us. `key` is the message or inbound it tells of, `step` which receipt."""
+    """One request of the vendor to us. `key` is the message or inbound it tells of, `step` which receipt, `beside` what else
+    it tells."""
 
     vendor: str
     key: str
@@ -22,6 +24,12 @@ class Webhook:
     request: Request
     timeout: int  # microseconds
     tries: int = 0
+    beside: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def parts(self) -> tuple[tuple[str, int], ...]:
+        """All it tells: keys and steps."""
+        return ((self.key, self.step), *self.beside)
 
 
 class Outbox(Generic[What]):
@@ -51,16 +59,36 @@ class Outbox(Generic[What]):
 
     def start(self, webhook: Webhook) -> bool:
         """True when this webhook may go out; otherwise it waits for the one before it."""
-        if webhook.key in self._under_way:
-            self._waiting.setdefault(webhook.key, deque()).append(webhook)
+        keys = [key for key, _ in webhook.parts]
+        if ahead := next((key for key in keys if key in self._under_way), None):
+            self._waiting.setdefault(ahead, deque()).append(webhook)
             return False
-        self._under_way.add(webhook.key)
+        self._under_way.update(keys)
         return True
 
-    def end(self, key: str, now: int) -> None:
-        """The webhook under way for this key is through; the one behind it takes its turn."""
-        self._under_way.discard(key)
-        if line := self._waiting.get(key):
-            self.put(now, line.popleft())
-            if not line:
-                del self._waiting[key]
+    def busy(self, key: str) -> bool:
+        """Whether a webhook for this key is under way."""
+        return key in self._under_way
+
+    def gather(self, now: int, most: int, fits: Callable[[What | Webhook], bool]) -> list[What | Webhook]:
+        """What else is to be told by now and fits, at most so many. The others stay where they are."""
+        found: list[What | Webhook] = []
+        left: list[tuple[int, int, What | Webhook]] = []
+        while self._due and self._due[0][0] <= now and len(found) < most and len(left) <= most:
+            entry = heapq.heappop(self._due)
+            if fits(entry[2]):
+                found.append(entry[2])
+            else:
+                left.append(entry)
+        for entry in left:
+            heapq.heappush(self._due, entry)
+        return found
+
+    def end(self, webhook: Webhook, now: int) -> None:
+        """A webhook under way is through; those behind it take their turn."""
+        for key, _ in webhook.parts:
+            self._under_way.discard(key)
+            if line := self._waiting.get(key):
+                self.put(now, line.popleft())
+                if not line:
+                    del self._waiting[key]

@@ -70,6 +70,11 @@ class Twilio(Vendor):
         self._of_person: dict[str, list[Message]] = {}
         self._requests = Bucket(self.account.rate, burst=20)
 
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """The numbers of the account."""
+        return self.account.numbers
+
     def handle(self, request: Request, now: int) -> Reply:
         """Answers one request of the REST interface."""
         try:

@@ -18,7 +18,7 @@ from campana.standin import ledger as kinds
 from campana.standin.config import Receipts, StandinConfig
 from campana.standin.faults import ACCEPTS, Fault, Faults, Strike, draws, microseconds, reply_of, strike
 from campana.standin.ledger import Ledger, Line, Step
-from campana.standin.messages import RANK, Message, Notice, Refused, Reply, Sending, Words
+from campana.standin.messages import NOT_DELIVERED, RANK, Message, Notice, Refused, Reply, Sending, Words
 from campana.standin.plan import plan_receipts
 from campana.standin.telling import Outbox, Webhook
 
@@ -47,6 +47,11 @@ class Vendor(ABC):
     @abstractmethod
     def handle(self, request: Request, now: int) -> Reply:
         """Answers one request."""
+
+    @property
+    @abstractmethod
+    def senders(self) -> tuple[str, ...]:
+        """What people can write to; the first unless another is named."""
 
     @abstractmethod
     def _receipt(self, message: Message, step: Step, now: int) -> Request | None: ...
@@ -105,7 +110,7 @@ class Vendor(ABC):
         if struck.code and (struck.told == "answer" or (struck.told is None and self._told_in_answer(struck.code))):
             self.note(Line(kinds.REFUSED, now, self.name, to=sending.person, ref=sending.ref, call=call, code=struck.code))
             return Reply(self._error(struck.code), delay)
-        response = self._take(sending, call, struck, lots, now)
+        response = self._accepted(self._take(sending, call, struck, lots, now))
         return self._reply_to_strike(struck.fault, response, delay)
 
     def refuse(self, refused: Refused, now: int) -> Reply:
@@ -113,22 +118,29 @@ class Vendor(ABC):
         self.note(Line(kinds.REFUSED, now, self.name, to=refused.to, ref=refused.ref, code=refused.code))
         return Reply(refused.response)
 
-    def _take(self, sending: Sending, call: int, struck: Strike, lots: tuple[float, ...], now: int) -> Response:
+    def _take(self, sending: Sending, call: int, struck: Strike, lots: tuple[float, ...], now: int) -> Message:
         seed = f"{self.config.seed}|{self.name}|{sending.person}|{call}".encode()
-        fails = sending.fails or struck.code or 0
-        failing = (self._failure_status(fails), fails) if fails else None
+        failing = self._failing(sending.fails or struck.code or 0, struck.status or 0)
+        fails = failing.code if failing else 0
         plan = plan_receipts(self._receipts(), failing, self.faults.receipts, lots, self.config)
-        message = Message(self._new_id(seed), sending, now, plan, self.first_status, now)
+        message = Message(self._id_of(sending, seed), sending, now, plan, self.first_status, now)
         self._keep(message)
         self.note(
             Line(
                 kinds.ACCEPTED, now, self.name, message.id, sending.person, sending.sender, sending.ref,
                 sending.hash, sending.text, call,
                 struck.fault or "", fails, list(plan), sending.to, sending.url, sending.service, sending.category,
+                body=sending.more,
             )
         )  # fmt: skip
         self._schedule(message)
-        return self._accepted(message)
+        return message
+
+    def _id_of(self, sending: Sending, seed: bytes) -> str:
+        return self._new_id(seed)
+
+    def _failing(self, code: int, status: int) -> Step | None:
+        return Step(self._failure_status(code), 0, code) if code else None
 
     def _keep(self, message: Message) -> None:
         self.messages[message.id] = message
@@ -145,7 +157,10 @@ class Vendor(ABC):
     def _schedule(self, message: Message) -> None:
         for place, step in enumerate(message.plan):
             if not message.told >> place & 1:
-                self.outbox.put(message.at + step.after, (message, place))
+                self.outbox.put(self._told_at(message.at + step.after), (message, place))
+
+    def _told_at(self, at: int) -> int:
+        return at
 
     def next_due(self) -> int | None:
         """When the next webhook is to go out, or None when nothing is left to tell."""
@@ -165,17 +180,17 @@ class Vendor(ABC):
         webhook.tries += 1
         ok = answer is not None and 200 <= answer < 300
         wait = None if ok else self._repeat_after(webhook, answer)
-        self.note(
-            Line(
-                kinds.HOOK, now, self.name, webhook.key, step=webhook.step, answer=answer or 0, call=webhook.tries,
-                settled=wait is None,
-            )
-        )  # fmt: skip
-        if wait is None:
-            self._settle(webhook.key, webhook.step)
-        else:
+        for key, step in webhook.parts:
+            self.note(
+                Line(
+                    kinds.HOOK, now, self.name, key, step=step, answer=answer or 0, call=webhook.tries, settled=wait is None
+                )
+            )  # fmt: skip
+            if wait is None:
+                self._settle(key, step)
+        if wait is not None:
             self.outbox.put(now + max(REPEAT_FLOOR, int(wait / self.config.time_scale)), webhook)
-        self.outbox.end(webhook.key, now)
+        self.outbox.end(webhook, now)
 
     def _settle(self, key: str, step: int) -> None:
         if message := self.messages.get(key):
@@ -217,7 +232,7 @@ class Vendor(ABC):
         if RANK[step.status] <= RANK[message.status]:
             return
         message.status, message.code, message.updated = step.status, step.code, now
-        if step.code:
+        if step.status in NOT_DELIVERED:
             self.note(Line(kinds.FAILED, now, self.name, message.id, message.sending.person, code=step.code, status=step.status))
         elif step.status == "delivered":
             self.note(Line(kinds.DELIVERED, now, self.name, message.id, message.sending.person))
@@ -291,6 +306,7 @@ class Vendor(ABC):
                     line.service,
                     line.category,
                     line.code,
+                    line.body,
                 )
                 self._keep(Message(line.id, sending, line.at, tuple(line.plan), self.first_status, line.at))
             case kinds.DELIVERED | kinds.FAILED if message := self.messages.get(line.id):

@@ -61,6 +61,11 @@ class WhatsApp(Vendor):
         self._rates = {number: Bucket(self.account.rate, self.account.rate or 1) for number in self.account.phone_numbers}
         self._pairs: dict[str, Bucket] = {}
 
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """The phone number ids of the account."""
+        return tuple(self.account.phone_numbers)
+
     def handle(self, request: Request, now: int) -> Reply:
         """Answers one request of the Graph API."""
         url = urlsplit(request.url)
