@@ -70,6 +70,7 @@ MODELS = [
     ("stand-in.md", "The configuration", config.StandinConfig, None),
     ("stand-in.md", "twilio", config.TwilioConfig, None),
     ("stand-in.md", "whatsapp", config.WhatsAppConfig, None),
+    ("stand-in.md", "infobip", config.InfobipConfig, None),
     ("stand-in.md", "Receipts", config.Receipts, None),
     ("stand-in.md", "Faults", faults.Faults, None),
     ("stand-in.md", "Odds", faults.Odds, None),

@@ -15,13 +15,13 @@ import pytest
 
 from campana.clock import boottime
 from campana.core.exchange import Request, Response
-from campana.standin.config import Receipts, StandinConfig, TwilioConfig, WhatsAppConfig, demo_config
+from campana.standin.config import InfobipConfig, Receipts, StandinConfig, TwilioConfig, WhatsAppConfig, demo_config
 from campana.standin.connection import Connection
 from campana.standin.messages import Reply
 from campana.wire import Wire
 
 DATA = Path(__file__).parent.parent / "data"
-TWILIO, WHATSAPP = TwilioConfig(), WhatsAppConfig()
+TWILIO, WHATSAPP, INFOBIP = TwilioConfig(), WhatsAppConfig(), InfobipConfig()
 SID = TWILIO.account_sid
 NUMBER = next(iter(WHATSAPP.phone_numbers))
 SERVICE = "MG0123456789abcdef0123456789abcdef"
@@ -74,6 +74,24 @@ def graph(method: str, path: str, body: Any = None, base: str = "http://api") ->
     return Request(method, f"{base}/v23.0/{path}", headers, b"" if body is None else json.dumps(body).encode())
 
 
+def batch(*to: str, base: str = "http://api", text: str = "Hi Ana", url: str = "", bulk: str = "", **options: Any) -> Request:
+    """A lawful message to some people over Infobip, each named by its message id: `number:id`, or only the number."""
+    places = [{"to": number, **({"messageId": ref} if ref else {})} for number, _, ref in (one.partition(":") for one in to)]
+    message: dict[str, Any] = {"sender": INFOBIP.senders[0], "destinations": places, "content": {"text": text}}
+    if url:
+        message["webhooks"] = {"delivery": {"url": url}}
+    body: dict[str, Any] = {"messages": [message], "options": options}
+    if bulk:
+        body["options"]["schedule"] = {"bulkId": bulk}
+    return infobip("POST", "/sms/3/messages", body, base)
+
+
+def infobip(method: str, path: str, body: Any = None, base: str = "http://api") -> Request:
+    """A request of ours to Infobip's interface."""
+    headers = (("Authorization", f"App {INFOBIP.api_key}"), ("Content-Type", "application/json"))
+    return Request(method, base + path, headers, b"" if body is None else json.dumps(body).encode())
+
+
 def told(response: Response) -> Any:
     """The JSON of an answer."""
     return json.loads(response.body)
@@ -86,6 +104,7 @@ def quick(**more: Any) -> StandinConfig:
         update={
             "twilio": config.twilio.model_copy(update={"receipts": AT_ONCE}),
             "whatsapp": config.whatsapp.model_copy(update={"receipts": AT_ONCE}),
+            "infobip": config.infobip.model_copy(update={"receipts": AT_ONCE, "report_gap": 0}),
         }
     )
 
@@ -148,4 +167,5 @@ def asks() -> SimpleNamespace:
     return SimpleNamespace(
         sms=sms, twilio=twilio, template=template, words=words, graph=graph, told=told, quick=quick, data=DATA, sid=SID,
         number=NUMBER, service=SERVICE, now=NOW, twilio_config=TWILIO, whatsapp_config=WHATSAPP,
+        batch=batch, infobip=infobip, infobip_config=INFOBIP,
     )  # fmt: skip

@@ -11,7 +11,9 @@ from campana.standin.server import run
 
 def main() -> int:
     """Reads the command line and serves."""
-    parser = argparse.ArgumentParser(prog="campana.standin", description="Stand-ins for Twilio SMS and WhatsApp Cloud")
+    parser = argparse.ArgumentParser(
+        prog="campana.standin", description="Stand-ins for Twilio and Infobip SMS and WhatsApp Cloud"
+    )
     parser.add_argument("--config", type=Path, help="YAML, TOML or JSON; default: three demo templates and no limits")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--ledger", type=Path, help="what was accepted is kept here, and taken up again from here")

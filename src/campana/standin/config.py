@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -60,6 +60,32 @@ class WhatsAppConfig(Model):
     pair_burst: int | None = Field(45, gt=0, description="Messages to one person in a row, then one in 6 s; above them 131056")
 
 
+class InfobipConfig(Model):
+    """The Infobip account that the stand-in keeps."""
+
+    api_key: str = "stand-in-api-key"
+    senders: tuple[str, ...] = Field(("447860099299", "InfoSMS"), description="Numbers as digits, and names")
+    inbound_url: str | None = Field(None, description="Where messages of people are told")
+    keywords: tuple[str, ...] = Field((), description="First words that are cut off in cleanText")
+    security: Literal["none", "basic", "hmac_timestamp", "hmac_header"] = Field("basic", description="What proves a webhook")
+    username: str = "infobip"
+    password: str = "stand-in-password"  # noqa: S105 - a made-up one, for rehearsals
+    signing_key: str = "stand-in-signing-key"
+    signature_header: str = Field("X-Signature", description="Where hmac_header puts the signature of the body")
+    algorithm: Literal["HMAC_MD5", "HMAC_SHA_1", "HMAC_SHA_256", "HMAC_SHA_512"] = "HMAC_SHA_256"
+    report_version: Literal[1, 3] = Field(3, description="Shape of the delivery reports")
+    report_batch: int = Field(100, ge=1, le=2000, description="At most so many delivery reports at once")
+    report_gap: float = Field(0.2, ge=0, description="Seconds in which delivery reports gather")
+    envelope: Literal["ApiError", "ApiException"] = Field("ApiError", description="How version 3 says what it refuses")
+    most_destinations: int = Field(100, gt=0, description="Recipients of one request; above them 400")
+    most_parts: int | None = Field(None, gt=0, description="Parts of one message; above them status 25")
+    logs_per_minute: int | None = Field(120, gt=0, description="Requests for logs; above them 429")
+    logs_after: float = Field(0, ge=0, description="Seconds until the logs know a message")
+    balance: float = 1000.0
+    receipts: Receipts = Receipts(read_share=0)
+    rate: float | None = Field(None, gt=0, description="Requests to send a second; above them 429")
+
+
 class StandinConfig(Model):
     """All that one stand-in is told."""
 
@@ -68,6 +94,7 @@ class StandinConfig(Model):
     connections: int = Field(64, gt=0, description="At most so many webhooks at once")
     twilio: TwilioConfig = TwilioConfig()
     whatsapp: WhatsAppConfig = WhatsAppConfig()
+    infobip: InfobipConfig = InfobipConfig()
     faults: Faults = Faults()
 
 
@@ -155,6 +182,7 @@ def demo_config(
     *,
     whatsapp_hook: str | None = None,
     twilio_hook: str | None = None,
+    infobip_hook: str | None = None,
     time_scale: float = 1.0,
     seed: int = 1,
     faults: Faults | None = None,
@@ -167,5 +195,6 @@ def demo_config(
             inbound_url=twilio_hook, services={"MG0123456789abcdef0123456789abcdef": ("+15017122661",)}, rate=None
         ),
         whatsapp=WhatsAppConfig(callback_url=whatsapp_hook, templates=DEMO_TEMPLATES, rate=None, pair_burst=None),
+        infobip=InfobipConfig(inbound_url=infobip_hook, logs_per_minute=None),
         faults=faults or Faults(),
     )

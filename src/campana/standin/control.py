@@ -17,14 +17,14 @@ from campana.standin.numbers import person_of
 from campana.standin.vendors import Vendors
 
 PREFIX = "/_standin/"
-PHONE = r"^\+?[1-9][0-9]{6,14}$"
+PHONE_OR_NAME = r"^(\+?[1-9][0-9]{6,14}|[A-Za-z][A-Za-z0-9 ]{0,10})$"
 
 
 class Inbound(Model):
     """A person writes, or asks WhatsApp for no more marketing (`preference`)."""
 
-    vendor: Literal["twilio", "whatsapp"]
-    sender: str = Field(alias="from", pattern=PHONE)
+    vendor: Literal["twilio", "whatsapp", "infobip"]
+    sender: str = Field(alias="from", pattern=PHONE_OR_NAME)
     to: str = Field("", description="Number or phone number id they write to; default: the first of the account")
     text: str = Field("", max_length=4096)
     quotes: str = ""
@@ -91,14 +91,17 @@ class Control:
 
     def _inbound(self, body: bytes, now: int) -> Response:
         words = Inbound.model_validate_json(body)
-        vendors, person = self._vendors, person_of(words.sender)
-        known = vendors.config.twilio.numbers if words.vendor == "twilio" else tuple(vendors.config.whatsapp.phone_numbers)
-        to = words.to or known[0]
+        named = words.sender[0].isalpha()
+        vendors, person = self._vendors, words.sender if named else person_of(words.sender)
+        if named and words.vendor != "infobip":
+            return _problem(400, "Only Infobip tells messages of senders that are names. Give from as +525511223344.")
+        known = vendors.by_name[words.vendor].senders
+        to = words.to or next(iter(known), "")
         if to not in known:
             return _problem(400, f"{to} is none of this account's senders: {', '.join(known)}.")
         if words.preference:
             if words.vendor != "whatsapp":
-                return _problem(400, "Only WhatsApp knows preferences. Send the text STOP to Twilio.")
+                return _problem(400, "Only WhatsApp knows preferences. Over SMS people send the text STOP.")
             vendors.whatsapp.prefer(person, to, words.preference == "stop", now)
             return _json({"id": None})
         if not words.text:

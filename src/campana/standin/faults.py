@@ -16,9 +16,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from campana.standin.numbers import person_of
 
-Vendor = Literal["twilio", "whatsapp"]
+Vendor = Literal["twilio", "whatsapp", "infobip"]
 DRAWS = struct.Struct(">8Q")
 WHOLE = 2.0**64
+GOES_WELL = frozenset({2, 3, 5, 7, 26})  # Infobip's statuses of a message that is on its way or has arrived
 
 
 class Fault(StrEnum):
@@ -106,13 +107,18 @@ class Rule(Who):
 
     fault: Fault | None = None
     code: int | None = Field(None, gt=0, description="The vendor's error code")
-    told: Literal["answer", "receipt"] | None = Field(None, description="Where the code is told; default: as the vendor does")
+    status: int | None = Field(None, gt=0, description="Infobip's status id, which may come with a code")
+    told: Literal["answer", "receipt"] | None = Field(None, description="Where it is told; default: as the vendor does")
     times: int | None = Field(None, gt=0, description="Only the first so many calls for a number")
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
-        if (self.fault is None) == (self.code is None):
+        if (self.fault is None) == (self.code is None and self.status is None):
             raise ValueError("a rule needs either fault or code")
+        if self.status is not None and self.vendor != "infobip":
+            raise ValueError("a status is Infobip's: write vendor: infobip, or a code")
+        if self.status in GOES_WELL:
+            raise ValueError("a rule's status is one of those that say what went wrong")
         return self
 
 
@@ -141,6 +147,7 @@ class Strike(NamedTuple):
     fault: Fault | None = None
     code: int | None = None
     told: str | None = None
+    status: int | None = None
 
 
 def draws(seed: int, *key: object) -> tuple[float, ...]:
@@ -166,7 +173,7 @@ def strike(faults: Faults, vendor: str, person: str, call: int, seed: int, draw:
     """What befalls the `call`-th call (0 is the first) for a person: the first rule that fits, else the odds by `draw`."""
     for place, rule in enumerate(faults.rules):
         if (rule.times is None or call < rule.times) and is_for(rule, vendor, person, seed, f"rule{place}"):
-            return Strike(rule.fault, rule.code, rule.told)
+            return Strike(rule.fault, rule.code, rule.told, rule.status)
     for fault, chance in faults.odds.chances:
         if draw < chance:
             return Strike(fault)

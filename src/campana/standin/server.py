@@ -19,6 +19,7 @@ from campana.core.exchange import Request, Response
 from campana.standin.config import StandinConfig, demo_config, load_config
 from campana.standin.connection import Connection
 from campana.standin.control import PREFIX, Control
+from campana.standin.infobip import Infobip
 from campana.standin.ledger import LedgerFile, Line, Notes, read_lines
 from campana.standin.messages import Reply
 from campana.standin.telling import Webhook
@@ -43,7 +44,7 @@ class _Watched:
 
 
 class Standin:
-    """Both vendors on one port of this machine. Use it as `async with Standin(config) as standin`."""
+    """All vendors on one port of this machine. Use it as `async with Standin(config) as standin`."""
 
     def __init__(self, config: StandinConfig, port: int = 0, ledger: Path | None = None, clock: Clock | None = None) -> None:
         self.config, self.port, self.path = config, port, ledger
@@ -60,7 +61,7 @@ class Standin:
 
     @property
     def url(self) -> str:
-        """The address of this stand-in, for both vendors."""
+        """The address of this stand-in, for all vendors."""
         return f"http://{HOST}:{self.port}"
 
     @property
@@ -72,6 +73,11 @@ class Standin:
     def whatsapp(self) -> WhatsApp:
         """WhatsApp's part."""
         return self.vendors.whatsapp
+
+    @property
+    def infobip(self) -> Infobip:
+        """Infobip's part."""
+        return self.vendors.infobip
 
     @property
     def lines(self) -> list[Line]:
@@ -158,9 +164,8 @@ class Standin:
 
     def hear(self, vendor: str, person: str, text: str, to: str = "", quotes: str = "") -> str:
         """A person writes, now. Returns the vendor's id of what they wrote."""
-        config = self.config
-        first = config.twilio.numbers[0] if vendor == "twilio" else next(iter(config.whatsapp.phone_numbers))
-        key = self.vendors.by_name[vendor].hear(person, to or first, text, self._clock.now(), quotes)
+        known = self.vendors.by_name[vendor]
+        key = known.hear(person, to or known.senders[0], text, self._clock.now(), quotes)
         self._set_alarm()
         return key
 

@@ -39,7 +39,7 @@ class Outbox(Generic[What]):
         self._due: list[tuple[int, int, What | Webhook]] = []  # when, and in which turn it was put: no two are alike
         self._turn = 0
         self._under_way: set[str] = set()
-        self._waiting: dict[str, deque[Webhook]] = {}
+        self._waiting: dict[str, deque[What | Webhook]] = {}
 
     def __len__(self) -> int:
         return len(self._due) + len(self._under_way) + sum(map(len, self._waiting.values()))
@@ -61,7 +61,7 @@ class Outbox(Generic[What]):
         """True when this webhook may go out; otherwise it waits for the one before it."""
         keys = [key for key, _ in webhook.parts]
         if ahead := next((key for key in keys if key in self._under_way), None):
-            self._waiting.setdefault(ahead, deque()).append(webhook)
+            self.wait(ahead, webhook)
             return False
         self._under_way.update(keys)
         return True
@@ -69,6 +69,10 @@ class Outbox(Generic[What]):
     def busy(self, key: str) -> bool:
         """Whether a webhook for this key is under way."""
         return key in self._under_way
+
+    def wait(self, key: str, what: What | Webhook) -> None:
+        """This is told when the webhook under way for that key is through."""
+        self._waiting.setdefault(key, deque()).append(what)
 
     def gather(self, now: int, most: int, fits: Callable[[What | Webhook], bool]) -> list[What | Webhook]:
         """What else is to be told by now and fits, at most so many. The others stay where they are."""

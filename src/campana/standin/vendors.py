@@ -1,4 +1,4 @@
-"""Both stand-ins under one roof: one address, one ledger, one clock handed in. Rehearsals use it as it is, without a server."""
+"""All stand-ins under one roof: one address, one ledger, one clock handed in. Rehearsals use it as it is, without a server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from campana.core.exchange import Request, Response
 from campana.standin import ledger as kinds
 from campana.standin.config import StandinConfig
 from campana.standin.faults import Faults
+from campana.standin.infobip import Infobip
 from campana.standin.ledger import Ledger, Line, Notes
 from campana.standin.messages import Reply
 from campana.standin.telling import Webhook
@@ -18,6 +19,7 @@ from campana.standin.vendor import Vendor
 from campana.standin.whatsapp import WhatsApp
 
 TWILIO = re.compile(r"(?:https?://[^/]*)?/2010-04-01/")
+INFOBIP = re.compile(r"(?:https?://[^/]*)?/(?:sms|account)/\d+/")
 GRAPH = re.compile(r"(?:https?://[^/]*)?/v\d+\.\d+/")
 
 
@@ -28,7 +30,8 @@ class Vendors:
         self.config = config
         self.ledger = ledger if ledger is not None else Notes()
         self.twilio, self.whatsapp = Twilio(config, self.ledger), WhatsApp(config, self.ledger)
-        self.by_name: dict[str, Vendor] = {vendor.name: vendor for vendor in (self.twilio, self.whatsapp)}
+        self.infobip = Infobip(config, self.ledger)
+        self.by_name: dict[str, Vendor] = {vendor.name: vendor for vendor in (self.twilio, self.whatsapp, self.infobip)}
 
     def handle(self, request: Request, now: int) -> Reply:
         """Answers one request; the path says whose it is."""
@@ -36,6 +39,8 @@ class Vendors:
             return self.twilio.handle(request, now)
         if GRAPH.match(request.url):
             return self.whatsapp.handle(request, now)
+        if INFOBIP.match(request.url):
+            return self.infobip.handle(request, now)
         return Reply(Response(404, {"content-type": "text/plain"}, b"Nobody lives at this path."))
 
     def next_due(self) -> int | None:
