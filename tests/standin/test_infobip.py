@@ -133,6 +133,9 @@ def test_a_body_that_is_no_json_or_of_another_type_is_refused(asks, vendors) -> 
     for wrong in (
         replace(request, body=b"{"),
         replace(request, body=b"\xff"),
+        replace(request, body=b'{"messages":' + b"[" * 100_000),
+        replace(request, body=b'{"messages":[{"destinations":[7,{"to":[]}]},3],"options":{"x":' + b'{"a":' * 100_000),
+        replace(request, body=b'{"messages":[{"options":{"regional":' + b'{"a":' * 100_000),
         replace(request, headers=(request.headers[0], ("Content-Type", "text/plain"))),
     ):
         assert vendors.handle(wrong, asks.now).response.code == 400
@@ -315,6 +318,18 @@ def test_the_tables_are_those_of_infobip(asks) -> None:
         for row in rows:
             found = known[int(row["id"])]
             assert (found.name, found.permanent) == (row["name"], row.get("permanent_flag") == "true")
+
+
+def test_every_status_and_error_of_a_failure_can_be_had(asks) -> None:
+    rules = [{"status": number, "told": "receipt"} for number in statuses() if number not in (2, 3, 5, 7, 26)]
+    rules += [{"code": number} for number in errors() if number]
+    for rule in rules:
+        vendors = made(asks, {"rules": [{"vendor": "infobip", **rule}]})
+        answer(asks, vendors, asks.batch(f"{ANA}:m1", url=HOOK))
+        (told,) = [shaped(asks, "DeliveryReports", each)["results"][0] for each in all_told(vendors, asks.now)]
+        name, number = next(iter(rule.items()))
+        assert told["status" if name == "status" else "error"]["id"] == number
+        assert vendors.counts()["failed"] == 1
 
 
 # Delivery reports

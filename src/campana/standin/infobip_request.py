@@ -14,6 +14,7 @@ MISSING = re.compile(r"Object missing required field `(\w+)`")
 UNKNOWN = re.compile(r"Object contains unknown field `(\w+)`")
 SIZE = re.compile(r"Expected `\w+` of length (<=|>=) (\d+)")
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Shape = TypeVar("Shape")
 Text255 = Annotated[str, Meta(max_length=255)]
 Shifts = Literal["NONE", "TR", "ES", "PT", "AUTODETECT"]
@@ -143,7 +144,7 @@ def _decoded(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _understood(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Violations(request=f"must be JSON: {error}") from error
 
 
@@ -200,7 +201,7 @@ def guess(body: bytes) -> list[tuple[str, str]]:
     """Recipients and message ids, as far as they can be read of a body that may be anything."""
     try:
         found = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return []
     messages = [one for one in _listed(found.get("messages")) if isinstance(one, dict)]
     places = [one for message in messages for one in _listed(message.get("destinations")) if isinstance(one, dict)]
