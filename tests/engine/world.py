@@ -25,7 +25,7 @@ from campana.engine.rehearse import Rehearsal
 from campana.engine.vendors import sync_templates
 from campana.settings import SenderSettings, Settings
 from campana.standin.balance import Balance, Person, balance
-from campana.standin.config import DEMO_TEMPLATES, Receipts, StandinConfig, TwilioConfig, WhatsAppConfig
+from campana.standin.config import DEMO_TEMPLATES, InfobipConfig, Receipts, StandinConfig, TwilioConfig, WhatsAppConfig
 from campana.standin.faults import Faults
 from campana.standin.ledger import ACCEPTED, Line, Notes
 from campana.standin.numbers import person_of
@@ -81,6 +81,7 @@ class World:
         receipts: Receipts = RECEIPTS,
         seed: int = 1,
         senders: dict[str, dict[str, Any]] | None = None,
+        infobip: dict[str, Any] | None = None,
         **twilio: Any,
     ) -> None:
         account = {"inbound_url": f"{HOOKS}/sms", "receipts": receipts, "rate": None, **twilio}
@@ -90,6 +91,7 @@ class World:
             whatsapp=WhatsAppConfig(
                 callback_url=f"{HOOKS}/wa", templates=DEMO_TEMPLATES, rate=None, pair_burst=None, receipts=receipts
             ),
+            infobip=InfobipConfig(**{"inbound_url": f"{HOOKS}/ib", "receipts": receipts, "report_gap": 0, **(infobip or {})}),
             faults=faults or Faults(),
         )
         self.ledger = Notes()
@@ -98,7 +100,7 @@ class World:
         self.rehearsal = Watched(self)
         self.folder = folder
         self.database_url = database_url
-        self.settings = self._settings(pace, daily_limit, senders or {})
+        self.settings = self._settings(pace, daily_limit, senders or {}, infobip is not None)
         self.runs: list[Id] = []
         self.unreachable: set[str] = set()  # parts of URLs that nothing can be sent to
         self.answering: Callable[[Request], Awaitable[None]] | None = None  # between acceptance and the answer's arrival
@@ -108,13 +110,23 @@ class World:
         self._stack = AsyncExitStack()
         self.installation: Installation
 
-    def _settings(self, pace: float, daily_limit: int | None, more: dict[str, dict[str, Any]]) -> Settings:
-        vendor, account = self.config.twilio, self.config.whatsapp
+    def _settings(self, pace: float, daily_limit: int | None, more: dict[str, dict[str, Any]], infobip: bool) -> Settings:
+        vendor, account, third = self.config.twilio, self.config.whatsapp, self.config.infobip
         own = {"pace": pace, "daily_limit": daily_limit}
         senders = {
             "wa": {"integration": "wa", "address": next(iter(account.phone_numbers)), **own},
             "sms": {"integration": "sms", "address": vendor.numbers[0], **own},
+            **({"ib": {"integration": "ib", "address": third.senders[0], **own}} if infobip else {}),
             **more,
+        }
+        infobip_account = {
+            "kind": "infobip_sms",
+            "base_url": "http://vendors.test",
+            "api_key": third.api_key,
+            "webhook_security": third.security,
+            "webhook_user": third.username,
+            "webhook_secret": third.password if third.security == "basic" else third.signing_key,
+            "webhook_header": third.signature_header,
         }
         return Settings(
             database=self.database_url,
@@ -134,6 +146,7 @@ class World:
                     "account_sid": vendor.account_sid,
                     "auth_token": vendor.auth_token,
                 },
+                **({"ib": infobip_account} if infobip else {}),
             },
             senders={name: SenderSettings(**facts) for name, facts in senders.items()},
         )
@@ -263,9 +276,12 @@ class World:
 
     def reply(self, phone: str, text: str = "yes please", over: str = "sms", quotes: str = "", to: str = "") -> None:
         """A person writes to us, now."""
-        vendor = self.vendors.twilio if over == "sms" else self.vendors.whatsapp
-        to = to or (self.config.twilio.numbers[0] if over == "sms" else next(iter(self.config.whatsapp.phone_numbers)))
-        vendor.hear(person_of(phone), to, text, self.clock.now(), quotes)
+        vendor, own = {
+            "sms": (self.vendors.twilio, self.config.twilio.numbers[0]),
+            "whatsapp": (self.vendors.whatsapp, next(iter(self.config.whatsapp.phone_numbers))),
+            "infobip": (self.vendors.infobip, self.config.infobip.senders[0]),
+        }[over]
+        vendor.hear(person_of(phone), to or own, text, self.clock.now(), quotes)
 
     # --- what can be seen ---------------------------------------------------------------------------------------------------
 
